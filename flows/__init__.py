@@ -1,0 +1,1 @@
+"""Moodflow: people say how they are; each learns something true about it."""
