@@ -1,0 +1,92 @@
+"""The private store: the only SQLite code of the product, and the only place that knows which chat is whom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from flows.store.database import Database, NewerStore, StoreError, UnknownPerson, micros
+from flows.store.people import Chat, People, Person
+from flows.store.prompts import Prompt, Prompts, Response, Responses
+from flows.store.queues import Inbox, Incoming, Outbox, Outgoing
+from flows.store.records import Facts, Ledger, MessageRecord, Messages, Slots, Snapshots, Studies, Study
+
+__all__ = [
+    "Chat",
+    "Incoming",
+    "MessageRecord",
+    "NewerStore",
+    "Outgoing",
+    "Person",
+    "Prompt",
+    "Response",
+    "Store",
+    "StoreError",
+    "Study",
+    "UnknownPerson",
+]
+
+
+class Store:
+    """One private SQLite file; a repository per kind of thing in it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.people = People(database)
+        self.prompts = Prompts(database)
+        self.responses = Responses(database)
+        self.inbox = Inbox(database)
+        self.outbox = Outbox(database)
+        self.messages = Messages(database)
+        self.snapshots = Snapshots(database)
+        self.ledger = Ledger(database)
+        self.slots = Slots(database)
+        self.studies = Studies(database)
+        self.facts = Facts(database)
+        self.transaction = database.transaction
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open the file, made and migrated where needed, readable by its owner only."""
+        return cls(Database(path))
+
+    def erase(self, person: str, at: datetime) -> list[str]:
+        """Forget a person here and leave the request for the Sheet and the models.
+
+        Returns
+        -------
+        list of str
+            Data hashes of snapshots that can no longer be reproduced.
+        """
+        with self.transaction():
+            known = self.people.get(person)
+            touched = self.snapshots.erase(person)
+            prompts = [
+                row[0] for row in self.database.rows("SELECT prompt_id FROM prompts WHERE person = ?", (person,))
+            ]
+            for table in ("responses", "prompts", "outbox", "messages", "slots", "consents", "people"):
+                self.database.write(f"DELETE FROM {table} WHERE person = ?", (person,))  # noqa: S608 - names above
+            self.database.write(
+                "UPDATE inbox SET body = '' WHERE chat_id = ? AND done_at IS NOT NULL", (self.people.chat_id(person),)
+            )
+            self.database.write("DELETE FROM chats WHERE person = ?", (person,))
+            self.database.write_many("DELETE FROM ledger WHERE subject = ?", [(one,) for one in (*prompts, person)])
+            self.database.write(
+                "INSERT OR REPLACE INTO erasures (person, study, asked_at) VALUES (?,?,?)",
+                (person, known.study, micros(at)),
+            )
+            self.ledger.add(person, "erased", at, f"{len(touched)} snapshots no longer reproducible")
+        return touched
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
