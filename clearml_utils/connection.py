@@ -1,0 +1,192 @@
+"""The one place that talks to ClearML: the SDK's own session, with retries taken out of it.
+
+The SDK retries for minutes and waits for ever on 503; here a failed call comes back at once as one of our errors,
+because the spool, not the socket, is where waiting is cheap.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
+
+_HINT_CREDENTIALS = "Check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or the credentials in clearml.conf."
+_HINT_CONFIGURE = "Set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run `clearml-init`."
+_NO_RETRIES = {"total": 0, "connect": 0, "read": 0, "redirect": 0, "status": 0, "backoff_factor": 0}
+
+
+def configured() -> bool:
+    """Whether this machine names a ClearML server, in the environment or in a `clearml.conf`."""
+    if any(os.environ.get(name) for name in ("CLEARML_API_HOST", "TRAINS_API_HOST", "CLEARML_API_ACCESS_KEY")):
+        return True
+    named = os.environ.get("CLEARML_CONFIG_FILE") or os.environ.get("TRAINS_CONFIG_FILE")
+    return Path(named or "~/clearml.conf").expanduser().is_file()
+
+
+def _open_session() -> Any:
+    from clearml.backend_api import Session  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
+    from clearml.backend_api.session.defs import MissingConfigError  # noqa: PLC0415 - as above
+    from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above
+    from clearml.config import ConfigWrapper  # noqa: PLC0415 - as above
+
+    config = ConfigWrapper._init().copy()  # noqa: SLF001 - the SDK has no public way to a copy of its configuration
+    config.put("api.http.wait_on_maintenance_forever", value=False)
+    try:
+        return Session(config=config, http_retries_config=dict(_NO_RETRIES))
+    except MissingConfigError as error:
+        raise NotConfigured("ClearML has no credentials here.", hint=_HINT_CONFIGURE) from error
+    except LoginError as error:
+        text = str(error)
+        if "(error 401" in text or "(error 403" in text:
+            raise BadCredentials(f"ClearML refused the credentials: {text}", hint=_HINT_CREDENTIALS) from error
+        raise Unreachable(f"ClearML did not answer: {text}", where="auth.login", maybe_done=False) from error
+    except (ValueError, OSError) as error:
+        raise Unreachable(f"ClearML did not answer: {error}", where="auth.login", maybe_done=False) from error
+
+
+class Connection:
+    """Calls to one ClearML server; safe to share between threads; opened at the first call.
+
+    Attributes
+    ----------
+    calls
+        HTTP requests made so far, the file server's included.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._files: requests.Session | None = None
+        self.calls = 0
+
+    @property
+    def session(self) -> Any:
+        """The SDK's session, signed in.
+
+        Raises
+        ------
+        NotConfigured, BadCredentials, Unreachable
+        """
+        with self._lock:
+            if self._session is None:
+                self.calls += 1
+                self._session = _open_session()
+            return self._session
+
+    @property
+    def web(self) -> str:
+        """Root of the web application, empty where none can be told."""
+        try:
+            return str(self.session.get_app_server_host()).rstrip("/")
+        except ValueError:
+            return ""
+
+    @property
+    def files(self) -> str:
+        """Root of the file store."""
+        return str(self.session.get_files_server_host()).rstrip("/")
+
+    def call(self, endpoint: str, **body: Any) -> dict[str, Any]:
+        """POST `body` to `service.action`; the answer's `data`.
+
+        Raises
+        ------
+        Unreachable
+            No answer, or 5xx, or 429.
+        BadCredentials
+            401 or 403.
+        Rejected
+            Anything else but 200.
+        """
+        return self._send(endpoint, json=body)
+
+    def lines(self, endpoint: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """POST `rows` as JSON lines, as `events.add_batch` wants them."""
+        payload = "\n".join(json.dumps(row, allow_nan=False) for row in rows).encode()
+        return self._send(endpoint, data=payload, headers={"Content-Type": "application/json-lines"})
+
+    def _send(self, endpoint: str, **request: Any) -> dict[str, Any]:
+        service, action = endpoint.split(".", 1)
+        session = self.session
+        self.calls += 1
+        try:
+            response = session.send_request(service, action, method="post", **request)
+        except requests.RequestException as error:
+            raise Unreachable(f"ClearML did not answer: {error!r}", where=endpoint) from error
+        except Exception as error:
+            if type(error).__name__ != "LoginError":
+                raise
+            if "(error 401" in str(error):
+                raise BadCredentials(str(error), where=endpoint, hint=_HINT_CREDENTIALS) from error
+            raise Unreachable(str(error), where=endpoint, maybe_done=False) from error
+        return _data(endpoint, response)
+
+    def upload(self, path: str, source: Path, content_type: str) -> str:
+        """Store the file `source` under `path`; its address.
+
+        The file server is ClearML's own (`http`), or whatever storage `CLEARML_FILES_HOST` names (`s3://`, a folder).
+        """
+        url = f"{self.files}/{path}"
+        if not url.startswith(("http://", "https://")):
+            from clearml import StorageManager  # noqa: PLC0415 - only where storage is not the file server
+
+            return str(StorageManager.upload_file(str(source), url, wait_for_upload=True))
+        self.calls += 1
+        if self._files is None:
+            self._files = requests.Session()
+        try:
+            with source.open("rb") as stream:
+                response = self._files.post(
+                    f"{self.files}/",
+                    files={path: (path, stream, content_type)},
+                    headers=self.session.add_auth_headers({}),
+                    timeout=(10, 300),
+                )
+        except requests.RequestException as error:
+            raise Unreachable(f"the file server did not answer: {error!r}", where=path) from error
+        if response.status_code != requests.codes.ok:
+            _raise(f"upload of {path}", response.status_code, 0, response.text[:300])
+        return url
+
+    def close(self) -> None:
+        """Close the sockets; the next call opens them again."""
+        with self._lock:
+            session, self._session = self._session, None
+            files, self._files = self._files, None
+        if files is not None:
+            files.close()
+        inner = getattr(session, "_Session__http_session", None)
+        if inner is not None:
+            inner.close()
+
+
+def _data(endpoint: str, response: requests.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    meta = body.get("meta") or {}
+    if response.status_code != requests.codes.ok:
+        _raise(
+            endpoint,
+            response.status_code,
+            int(meta.get("result_subcode") or 0),
+            str(meta.get("result_msg") or response.text[:300]),
+        )
+    if "meta" not in body:
+        raise Unreachable("that is not a ClearML server's answer", where=endpoint, hint="Check CLEARML_API_HOST.")
+    return dict(body.get("data") or {})
+
+
+def _raise(where: str, status: int, subcode: int, message: str) -> None:
+    if status in {401, 403}:
+        raise BadCredentials(f"ClearML answered {status}: {message}", where=where, hint=_HINT_CREDENTIALS)
+    if status == requests.codes.too_many_requests or status >= 500:
+        raise Unreachable(f"ClearML answered {status}: {message}", where=where)
+    raise Rejected(f"ClearML answered {status}/{subcode}: {message}", where=where, code=status, subcode=subcode)

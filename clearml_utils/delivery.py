@@ -1,0 +1,455 @@
+"""From spooled records to calls, so that repeating any of them changes nothing.
+
+ClearML's `tasks.create` takes no key. So every task carries the system tag `prefect:<run id>`; it is looked up before it is
+created, many at a time. Scalars, plots, artifacts and properties overwrite themselves. Console lines do not: after a send whose
+end is unknown, the server is asked which of them it has.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from clearml_utils.connection import Connection
+from clearml_utils.errors import Rejected
+from clearml_utils.spool import Op, Segment
+
+MARK = "prefect:"
+_PAGE = 200
+_NAME_LIMIT = 250
+_EVENTS = 1_000
+
+
+class Held(Exception):  # noqa: N818 - not an error: these records wait for another process's
+    """The parent of a task is not there yet."""
+
+
+def mark(run: str) -> str:
+    """System tag by which a run's ClearML task is found."""
+    return MARK + run
+
+
+def safe_name(name: str) -> str:
+    """`name` as ClearML takes it: at least three characters, at most 250.
+
+    Examples
+    --------
+    >>> safe_name("a"), len(safe_name("x" * 1000))
+    ('a (task)', 250)
+    """
+    clean = " ".join(name.split()) or "unnamed"
+    if len(clean) < 3:
+        return f"{clean} (task)"
+    return clean if len(clean) <= _NAME_LIMIT else clean[: _NAME_LIMIT - 1] + "…"
+
+
+def safe_segment(name: str) -> str:
+    """`name` as one part of a project's path; `/` would make two.
+
+    Examples
+    --------
+    >>> safe_segment("a/b")
+    'a∕b'
+    """
+    return safe_name(name.replace("/", "∕"))
+
+
+def find(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """ClearML tasks (id, status, parent) by Prefect run id; the oldest where there are several."""
+    wanted = list(dict.fromkeys(runs))
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(wanted), _PAGE):
+        part = set(wanted[start : start + _PAGE])
+        for task in _all_tasks(connection, ["__$any", *map(mark, sorted(part))]):
+            for tag in task.get("system_tags") or ():
+                run = tag.removeprefix(MARK)
+                if run in part:
+                    found.setdefault(run, task)
+    return found
+
+
+def _all_tasks(connection: Connection, system_tags: list[str], **where: Any) -> Iterable[dict[str, Any]]:
+    page = 0
+    while True:
+        tasks = connection.call(
+            "tasks.get_all",
+            system_tags=system_tags,
+            search_hidden=True,
+            only_fields=["id", "status", "parent", "system_tags", "created"],
+            order_by=["created", "id"],
+            page=page,
+            page_size=500,
+            **where,
+        )["tasks"]
+        yield from tasks
+        if len(tasks) < 500:
+            return
+        page += 1
+
+
+class Projects:
+    """Project ids by name, made when missing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._ids: dict[str, str] = {}
+
+    def id(self, name: str, system_tags: Sequence[str] = ()) -> str:
+        """Id of the project `name`; two that make it at once end with the same."""
+        if name not in self._ids:
+            self._ids[name] = self._find(name) or self._create(name, system_tags)
+        return self._ids[name]
+
+    def pipeline(self, project: str, flow: str) -> str:
+        """Id of the hidden project that makes `flow` a line of the Pipelines page."""
+        self.id(f"{project}/.pipelines", ["hidden"])
+        return self.id(f"{project}/.pipelines/{safe_segment(flow)}", ["pipeline", "hidden"])
+
+    def _find(self, name: str) -> str | None:
+        found = self._connection.call(
+            "projects.get_all", name=f"^{re.escape(name)}$", search_hidden=True, only_fields=["id", "name"]
+        )["projects"]
+        return next((str(p["id"]) for p in found if p["name"] == name), None)
+
+    def _create(self, name: str, system_tags: Sequence[str]) -> str:
+        try:
+            return str(
+                self._connection.call("projects.create", name=name, description="", system_tags=list(system_tags))["id"]
+            )
+        except Rejected:
+            found = self._find(name)
+            if found is None:
+                raise
+            return found
+
+
+class Delivery:
+    """Carries out spooled records over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.projects = Projects(connection)
+        self.ids: dict[str, str] = {}
+
+    def batch(self, segment: Segment, ops: Sequence[Op]) -> list[tuple[Op, Rejected]]:
+        """Deliver `ops` of `segment`; those the server refuses for good are returned, those that wait are left.
+
+        Raises
+        ------
+        Unreachable, BadCredentials, NotConfigured
+            What was delivered until then is forgotten by the segment, the rest stays.
+        """
+        segment.trying(ops)
+        refused: list[tuple[Op, Rejected]] = []
+        held = self._open(segment, ops, refused)
+        rest = [op for op in ops if op.kind != "open" and op.run not in held]
+        self._events(segment, [op for op in rest if op.kind == "events" and self._has(segment, op.run)], refused)
+        for op in rest:
+            if op.kind == "events":
+                continue
+            if not self._has(segment, op.run):
+                if op.kind != "close":
+                    refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
+                    segment.done([op])
+                continue
+            try:
+                _STEPS[op.kind](self, segment, op, self.ids[op.run])
+            except Rejected as error:
+                refused.append((op, error))
+            segment.done([op])
+        return refused
+
+    # Opening
+
+    def _open(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> set[str]:
+        """Create what is not there; the runs that have to wait."""
+        opens = [op for op in ops if op.kind == "open"]
+        parents = [str(op.body["parent"]) for op in opens if op.body.get("parent")]
+        runs = {op.run for op in ops}
+        missing = [r for r in dict.fromkeys([*runs, *parents]) if not self._has(segment, r)]
+        found = find(self.connection, missing) if missing else {}
+        fresh = {run: str(task["id"]) for run, task in found.items()}
+        self.ids.update(fresh)
+        segment.remember(fresh)
+        held: set[str] = set()
+        for op in opens:
+            if op.run in held:
+                continue
+            try:
+                if op.run not in self.ids:
+                    self._create(segment, op)
+                self._start(op, found.get(op.run))
+            except Held:
+                held.add(op.run)
+                continue
+            except Rejected as error:
+                refused.append((op, error))
+            segment.done([op])
+        return held
+
+    def _has(self, segment: Segment, run: str) -> bool:
+        if run not in self.ids:
+            known = segment.known(run)
+            if known is None:
+                return False
+            self.ids[run] = known
+        return True
+
+    def _create(self, segment: Segment, op: Op) -> None:
+        body = op.body
+        parent = None
+        if body.get("parent"):
+            parent = self.ids.get(str(body["parent"]))
+            if parent is None and not body.get("orphan"):
+                raise Held(op.run)
+        controller = body["type"] == "controller"
+        project = (
+            self.projects.pipeline(body["project"], body["flow"])
+            if controller
+            else self.projects.id(
+                f"{body['project']}/{safe_segment(body['flow'])}" if body["flow"] else body["project"]
+            )
+        )
+        request = {
+            "name": safe_name(body["name"]),
+            "type": body["type"],
+            "project": project,
+            "tags": body.get("tags") or [],
+            "system_tags": [mark(op.run), *map(mark, body.get("also") or []), *(["pipeline"] if controller else [])],
+            "hyperparams": hyperparams(body.get("hyperparams") or {}),
+            "configuration": configuration(body.get("configuration") or {}),
+            "script": body.get("script") or {},
+            "comment": body.get("comment") or "",
+        }
+        if parent:
+            request["parent"] = parent
+        made = str(self.connection.call("tasks.create", **request)["id"])
+        self.ids[op.run] = made
+        segment.remember({op.run: made})
+        if body.get("runtime"):
+            self.connection.call("tasks.edit", task=made, runtime=body["runtime"], force=True)
+
+    def _start(self, op: Op, task: dict[str, Any] | None) -> None:
+        if op.body.get("start", True) and (task is None or task["status"] in {"created", "queued"}):
+            self._transition("tasks.started", self.ids[op.run], "in_progress", status_reason="", force=True)
+
+    # Events
+
+    def _events(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> None:
+        for part in _chunks(ops):
+            rows: list[dict[str, Any]] = []
+            for op in part:
+                events = op.body["events"]
+                if op.tried:
+                    events = self._unseen(self.ids[op.run], events)
+                rows += [{**event, "task": self.ids[op.run]} for event in events]
+            if rows:
+                try:
+                    self.connection.lines("events.add_batch", rows)
+                except Rejected as error:
+                    refused += [(op, error) for op in part]
+            segment.done(part)
+
+    def _unseen(self, task: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """`events` without the console lines the server already has."""
+        logs = [e for e in events if e["type"] == "log"]
+        if not logs:
+            return events
+        seen = self._stamps(task, min(e["timestamp"] for e in logs))
+        return [e for e in events if e["type"] != "log" or (e["timestamp"], e["msg"]) not in seen]
+
+    def _stamps(self, task: str, since: int) -> set[tuple[int, str]]:
+        seen: set[tuple[int, str]] = set()
+        before: dict[str, Any] = {}
+        while True:
+            got = self.connection.call(
+                "events.get_task_log", task=task, batch_size=500, navigate_earlier=True, **before
+            )["events"]
+            seen |= {(int(e["timestamp"]), str(e["msg"])) for e in got}
+            oldest = min((int(e["timestamp"]) for e in got), default=0)
+            if len(got) < 500 or oldest < since or before.get("from_timestamp") == oldest:
+                return seen
+            before = {"from_timestamp": oldest}
+
+    # The rest
+
+    def artifact(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
+        """Upload a file and list it under the task's artifacts."""
+        body = op.body
+        entry = {
+            "key": body["key"],
+            "type": body["type"],
+            "mode": "output",
+            "uri": self._upload(body, "artifacts"),
+            "content_size": body.get("size") or 0,
+            "hash": body.get("hash") or "",
+            "timestamp": int(op.at),
+            "type_data": {"preview": body.get("preview") or "", "content_type": body["content_type"]},
+            "display_data": body.get("display") or [],
+        }
+        self.connection.call("tasks.add_or_update_artifacts", task=task, artifacts=[entry], force=True)
+        _remove(body.get("file"))
+
+    def image(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
+        """Upload a picture and show it among the plots."""
+        uri = self._upload(op.body, "plots")
+        width, height = op.body.get("width") or 640, op.body.get("height") or 480
+        plot = {
+            "data": [],
+            "layout": {
+                "xaxis": {"visible": False, "range": [0, width]},
+                "yaxis": {"visible": False, "range": [0, height], "scaleanchor": "x"},
+                "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+                "images": [
+                    {
+                        "source": uri, "x": 0, "y": height, "sizex": width, "sizey": height,
+                        "xref": "x", "yref": "y", "sizing": "stretch", "opacity": 1.0, "layer": "below",
+                    }
+                ],
+            },
+        }  # fmt: skip
+        event = {
+            "type": "plot", "task": task, "timestamp": int(op.at * 1000), "metric": op.body["title"],
+            "variant": op.body["series"], "iter": op.body["iteration"], "plot_str": json.dumps(plot),
+        }  # fmt: skip
+        self.connection.lines("events.add_batch", [event])
+        _remove(op.body.get("file"))
+
+    def model(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
+        """Upload a model's file, make its entry once, and list it among the task's outputs."""
+        body = op.body
+        tag = f"{MARK}{op.run}:{body['key']}"
+        there = self.connection.call("models.get_all", system_tags=[tag], only_fields=["id"])["models"]
+        if there:
+            made = there[0]["id"]
+        else:
+            made = self.connection.call(
+                "models.create",
+                name=safe_name(body["key"]),
+                uri=self._upload(body, "models"),
+                framework=body.get("framework") or "Custom",
+                task=task,
+                project=self._project_of(task),
+                tags=body.get("tags") or [],
+                system_tags=[tag],
+                ready=True,
+                metadata=[
+                    {"key": str(k), "value": str(v), "type": "str"} for k, v in (body.get("metadata") or {}).items()
+                ],
+            )["id"]
+        self.connection.call("tasks.add_or_update_model", task=task, name=body["key"], model=made, type="output")
+        _remove(body.get("file"))
+
+    def edit(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
+        """Add tags, set parameters and properties."""
+        if op.body.get("tags"):
+            now = self.connection.call("tasks.get_all", id=[task], only_fields=["tags"], search_hidden=True)["tasks"]
+            tags = sorted({*(now[0].get("tags") or [] if now else []), *op.body["tags"]})
+            self.connection.call("tasks.update", task=task, tags=tags)
+        if op.body.get("hyperparams"):
+            items = [item for section in hyperparams(op.body["hyperparams"]).values() for item in section.values()]
+            self.connection.call("tasks.edit_hyper_params", task=task, hyperparams=items, force=True)
+
+    def graph(self, segment: Segment, op: Op, task: str) -> None:
+        """Write the pipeline's graph, with the ids of the steps that have one."""
+        dag = op.body["dag"]
+        runs = op.body["runs"]
+        for name, step in dag.items():
+            if step["job_id"] is None and self._has(segment, runs[name]):
+                step["job_id"] = self.ids[runs[name]]
+        item = {"name": "Pipeline", "type": "dictionary", "description": "", "value": json.dumps(dag)}
+        self.connection.call("tasks.edit_configuration", task=task, configuration=[item], force=True)
+
+    def close(self, segment: Segment, op: Op, task: str) -> None:
+        """Bring the task to its final state, whatever state it is in."""
+        body = op.body
+        self.edit(segment, op, task)
+        endpoint, final = _FINAL[body["status"]]
+        self._transition(
+            endpoint,
+            task,
+            final,
+            status_reason=str(body.get("reason") or "")[:500],
+            status_message=str(body.get("message") or "")[:2_000],
+            force=True,
+        )
+        if body.get("last"):
+            self.ids.pop(op.run, None)
+            segment.forget([op.run])
+
+    def _transition(self, endpoint: str, task: str, wanted: str, **body: Any) -> None:
+        try:
+            self.connection.call(endpoint, task=task, **body)
+        except Rejected:
+            now = self.connection.call("tasks.get_all", id=[task], only_fields=["status"], search_hidden=True)["tasks"]
+            if not now or now[0]["status"] not in {wanted, "published"}:
+                raise
+
+    def _upload(self, body: dict[str, Any], folder: str) -> str:
+        if not body.get("file"):
+            return ""
+        path = f"{safe_segment(body['project'])}/{body['run']}/{folder}/{safe_segment(body['key'])}{body['suffix']}"
+        return self.connection.upload(path, Path(body["file"]), body["content_type"])
+
+    def _project_of(self, task: str) -> str:
+        got = self.connection.call("tasks.get_all", id=[task], only_fields=["project"], search_hidden=True)["tasks"]
+        project = got[0].get("project") if got else None
+        return str(project["id"] if isinstance(project, dict) else project or "")
+
+
+_STEPS = {
+    "artifact": Delivery.artifact,
+    "image": Delivery.image,
+    "model": Delivery.model,
+    "edit": Delivery.edit,
+    "graph": Delivery.graph,
+    "close": Delivery.close,
+}
+_FINAL = {
+    "completed": ("tasks.completed", "completed"),
+    "failed": ("tasks.failed", "failed"),
+    "stopped": ("tasks.stopped", "stopped"),
+}
+
+
+def hyperparams(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
+    """`{section: {name: value}}` in ClearML's form."""
+    return {
+        section: {
+            name: {
+                "section": section,
+                "name": name,
+                "value": "" if value is None else str(value),
+                "type": type(value).__name__,
+            }
+            for name, value in values.items()
+        }
+        for section, values in sections.items()
+        if values
+    }
+
+
+def configuration(items: dict[str, str]) -> dict[str, dict[str, str]]:
+    """`{name: text}` in ClearML's form."""
+    return {n: {"name": n, "type": "dictionary", "description": "", "value": v} for n, v in items.items()}
+
+
+def _chunks(ops: Sequence[Op]) -> Iterable[list[Op]]:
+    part: list[Op] = []
+    count = 0
+    for op in ops:
+        part.append(op)
+        count += len(op.body["events"])
+        if count >= _EVENTS:
+            yield part
+            part, count = [], 0
+    if part:
+        yield part
+
+
+def _remove(file: str | None) -> None:
+    if file:
+        Path(file).unlink(missing_ok=True)

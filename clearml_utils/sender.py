@@ -1,0 +1,183 @@
+"""The thread that delivers: it starts with the first record and ends when there is nothing left to do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from clearml_utils.delivery import Delivery
+from clearml_utils.errors import BadCredentials, NotConfigured, Unreachable
+from clearml_utils.spool import Segment
+
+if TYPE_CHECKING:
+    from clearml_utils.recorder import Recorder
+
+log = logging.getLogger("clearml_utils")
+_BATCH = 400
+_IDLE_SECONDS = 3.0
+_TICK_SECONDS = 1.0
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Sender:
+    """Empties segments: this process's own, and those of processes that are gone."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._delivery = Delivery(recorder.connection)
+        self._cond = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stop = False
+        self._hurry = False
+        self._news = False
+        self._failures = 0
+        self._adopted = False
+        self.delivered = 0
+
+    @property
+    def away(self) -> bool:
+        """Whether the last try found no server."""
+        return self._failures > 0
+
+    def wake(self) -> None:
+        """There is something to send."""
+        with self._cond:
+            self._news = True
+            if self._thread is None or not self._thread.is_alive():
+                self._stop = False
+                self._thread = threading.Thread(target=self._run, name="clearml-utils-sender", daemon=True)
+                self._thread.start()
+            self._cond.notify_all()
+
+    def wait_progress(self, timeout: float) -> None:
+        """Until something was delivered, or `timeout`."""
+        with self._cond:
+            self._cond.wait(timeout)
+
+    def drain(self, timeout: float) -> bool:
+        """Until the own segment is empty; False on `timeout`, and at once where no server answers."""
+        end = time.monotonic() + timeout
+        tries = self._failures
+        with self._cond:
+            self._hurry = True
+        try:
+            while self._recorder.on and self._recorder.segment.pending():
+                if self._failures > tries or time.monotonic() > end:
+                    return False
+                self.wake()
+                self.wait_progress(0.02)
+            return True
+        finally:
+            self._hurry = False
+
+    def stop(self) -> None:
+        """End the thread; what it is sending is finished first."""
+        with self._cond:
+            self._stop = True
+            self._cond.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self._recorder.options.flush_seconds)
+        self._thread = None
+        self._delivery.ids.clear()
+
+    def _run(self) -> None:
+        idle_since = time.monotonic()
+        ticked = time.monotonic()
+        while not self._stop and self._recorder.on:
+            if time.monotonic() - ticked >= _TICK_SECONDS:
+                self._recorder.tick()
+                ticked = time.monotonic()
+            if self._cycle():
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > _IDLE_SECONDS and self._leave():
+                return
+
+    def _leave(self) -> bool:
+        """End an idle thread; only with nothing live, so that a later record starts another."""
+        with self._cond:
+            if self._news or self._recorder.live:
+                return False
+            self._thread = None
+            return True
+
+    def _cycle(self) -> bool:
+        """One look at the own segment; whether something was sent."""
+        if not self._hurry:
+            self._pause(self._recorder.options.linger_ms / 1000)
+        with self._cond:
+            self._news = False
+        try:
+            sent = self._once(self._recorder.segment)
+            if not sent and not self._adopted:
+                self._adopted = True
+                self.adopt()
+        except (BadCredentials, NotConfigured) as error:
+            self._recorder.turn_off(error)
+            return False
+        except Unreachable as error:
+            self._wait_out(error)
+            return False
+        except Exception:
+            # the thread must live, and must not spin on a defect of its own
+            log.exception("clearml_utils could not deliver; it tries again")
+            self._failures += 1
+            self._pause(_BACKOFF[min(self._failures, len(_BACKOFF)) - 1])
+            return False
+        self._failures = 0
+        if not sent:
+            self._idle()
+        return sent
+
+    def _once(self, segment: Segment) -> bool:
+        ops = segment.head(_BATCH)
+        if not ops:
+            return False
+        before = segment.pending()
+        refused = self._delivery.batch(segment, ops)
+        self._recorder.learned({op.run: self._delivery.ids[op.run] for op in ops if op.run in self._delivery.ids})
+        for op, error in refused:
+            log.warning("ClearML refused a record of run %s (%s): %s", op.run, op.kind, error)
+            segment.bury(op, str(error))
+        self._recorder.measured(segment.size())
+        with self._cond:
+            self.delivered += len(ops)
+            self._cond.notify_all()
+        return segment.pending() < before
+
+    def adopt(self) -> int:
+        """Deliver what processes that are gone left behind; how many segments."""
+        count = 0
+        own = self._recorder.segment.path
+        for segment in Segment.adopt(self._recorder.options.spool, but=[own]):
+            try:
+                while self._once(segment):
+                    pass
+                count += 1
+            finally:
+                segment.close()
+        return count
+
+    def _wait_out(self, error: Unreachable) -> None:
+        if self._failures == 0:
+            log.warning("ClearML is away; records wait in %s: %s", self._recorder.options.spool, error)
+        self._failures += 1
+        with self._cond:
+            self._cond.notify_all()
+        self._pause(_BACKOFF[min(self._failures, len(_BACKOFF)) - 1])
+
+    def _idle(self) -> None:
+        with self._cond:
+            if not self._news and not self._stop:
+                self._cond.wait(0.2)
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep, but not through `stop` or a hurry."""
+        end = time.monotonic() + seconds
+        with self._cond:
+            while not self._stop and (left := end - time.monotonic()) > 0:
+                if self._hurry and seconds < 0.1:
+                    return
+                self._cond.wait(left)

@@ -1,0 +1,212 @@
+"""Records that wait for delivery, on disk: a directory of segments, each owned by one process at a time.
+
+A segment is a SQLite file in WAL mode beside a lock file. The operating system drops the lock when its process dies, however
+that comes about; whoever finds a segment unlocked may adopt it. Within a segment the order of records is kept.
+SIGKILL loses nothing that `add` has returned from; loss of power may lose the last moments (`synchronous=NORMAL`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS ops(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    at REAL NOT NULL, tried INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS ids(run TEXT PRIMARY KEY, clearml TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS dead(seq INTEGER PRIMARY KEY, run TEXT, kind TEXT, body TEXT, reason TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One thing to tell ClearML about one run.
+
+    Attributes
+    ----------
+    seq
+        Its place in the segment.
+    run
+        Prefect's flow-run or task-run id.
+    kind
+        `open`, `events`, `artifact`, `model`, `edit`, `graph` or `close`.
+    body
+        What to tell.
+    at
+        When it was added (epoch seconds).
+    tried
+        How often delivery was begun before; over 0 the server may have it already.
+    """
+
+    seq: int
+    run: str
+    kind: str
+    body: dict[str, Any]
+    at: float
+    tried: int
+
+
+class Segment:
+    """One process's queue."""
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self._lockfile = lock
+        self._guard = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self.blobs = path.with_suffix(".files")
+
+    @classmethod
+    def create(cls, directory: Path) -> Segment:
+        """A new segment of this process."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / f"{time.time_ns():x}-{os.getpid()}-{uuid.uuid4().hex[:6]}.db"
+        lock = _try_lock(path)
+        if lock is None:  # a fresh random name: only a broken file system gets here
+            raise OSError(f"cannot lock {path}")
+        return cls(path, lock)
+
+    @classmethod
+    def adopt(cls, directory: Path, but: Iterable[Path] = ()) -> Iterator[Segment]:
+        """Every segment there whose process is gone, now owned by this one."""
+        own = set(but)
+        for path in sorted(directory.glob("*.db")):
+            if path in own:
+                continue
+            lock = _try_lock(path)
+            if lock is None:
+                continue
+            if not path.exists():  # its owner finished between the listing and the lock
+                _drop_lock(path, lock)
+                continue
+            yield cls(path, lock)
+
+    def add(self, run: str, items: Sequence[tuple[str, dict[str, Any]]]) -> int:
+        """Append records of one run, durably against SIGKILL; how many bytes they took."""
+        now = time.time()
+        rows = [(run, kind, json.dumps(body, default=str), now) for kind, body in items]
+        with self._guard:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO ops(run, kind, body, at) VALUES (?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+        return sum(len(row[2]) for row in rows)
+
+    def replace(self, run: str, kind: str, body: dict[str, Any]) -> None:
+        """Append a record that makes earlier ones of its kind and run obsolete."""
+        with self._guard:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM ops WHERE run = ? AND kind = ?", (run, kind))
+            self._db.execute(
+                "INSERT INTO ops(run, kind, body, at) VALUES (?, ?, ?, ?)",
+                (run, kind, json.dumps(body, default=str), time.time()),
+            )
+            self._db.execute("COMMIT")
+
+    def head(self, limit: int = 400) -> list[Op]:
+        """The oldest records."""
+        with self._guard:
+            rows = self._db.execute(
+                "SELECT seq, run, kind, body, at, tried FROM ops ORDER BY seq LIMIT ?", (limit,)
+            ).fetchall()
+        return [Op(seq, run, kind, json.loads(body), at, tried) for seq, run, kind, body, at, tried in rows]
+
+    def trying(self, ops: Sequence[Op]) -> None:
+        """Note that delivery of these begins."""
+        self._many("UPDATE ops SET tried = tried + 1 WHERE seq = ?", [(op.seq,) for op in ops])
+
+    def done(self, ops: Sequence[Op]) -> None:
+        """Forget what was delivered."""
+        self._many("DELETE FROM ops WHERE seq = ?", [(op.seq,) for op in ops])
+
+    def bury(self, op: Op, reason: str) -> None:
+        """Set aside what the server will never take."""
+        with self._guard:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)",
+                (op.seq, op.run, op.kind, json.dumps(op.body, default=str)[:20_000], reason),
+            )
+            self._db.execute("DELETE FROM ops WHERE seq = ?", (op.seq,))
+            self._db.execute("COMMIT")
+
+    def remember(self, ids: dict[str, str]) -> None:
+        """Keep which ClearML task is whose."""
+        self._many("INSERT OR REPLACE INTO ids VALUES (?, ?)", list(ids.items()))
+
+    def known(self, run: str) -> str | None:
+        """ClearML id of a run, if this segment has seen it."""
+        with self._guard:
+            row = self._db.execute("SELECT clearml FROM ids WHERE run = ?", (run,)).fetchone()
+        return str(row[0]) if row else None
+
+    def forget(self, runs: Sequence[str]) -> None:
+        """Drop ids of runs that are over."""
+        self._many("DELETE FROM ids WHERE run = ?", [(run,) for run in runs])
+
+    def pending(self) -> int:
+        """Records not yet delivered."""
+        with self._guard:
+            return int(self._db.execute("SELECT count(*) FROM ops").fetchone()[0])
+
+    def size(self) -> int:
+        """Bytes on disk, artifacts included."""
+        total = sum(p.stat().st_size for p in (self.path, self.path.with_suffix(".db-wal")) if p.exists())
+        if self.blobs.is_dir():
+            total += sum(p.stat().st_size for p in self.blobs.iterdir())
+        return total
+
+    def blob(self, suffix: str) -> Path:
+        """A new file of this segment, for an artifact on its way."""
+        self.blobs.mkdir(exist_ok=True, mode=0o700)
+        return self.blobs / f"{uuid.uuid4().hex}{suffix}"
+
+    def close(self) -> None:
+        """Let go; an empty segment is removed, another may adopt the rest."""
+        with self._guard:
+            empty = not self._db.execute("SELECT 1 FROM ops UNION ALL SELECT 1 FROM dead LIMIT 1").fetchone()
+            self._db.close()
+            if empty:
+                for path in (self.path, self.path.with_suffix(".db-wal"), self.path.with_suffix(".db-shm")):
+                    path.unlink(missing_ok=True)
+                if self.blobs.is_dir():
+                    for left in self.blobs.iterdir():
+                        left.unlink()
+                    self.blobs.rmdir()
+        _drop_lock(self.path, self._lockfile, remove=empty)
+
+    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        with self._guard:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    handle = path.with_suffix(".lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle
+
+
+def _drop_lock(path: Path, handle: IO[str], *, remove: bool = True) -> None:
+    if remove:
+        path.with_suffix(".lock").unlink(missing_ok=True)
+    handle.close()
