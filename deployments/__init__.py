@@ -1,0 +1,1 @@
+"""How the flows are run: schedules, automations, pools, containers."""

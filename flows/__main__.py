@@ -1,0 +1,123 @@
+"""`moodflow`, the command line. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows import settings as product
+from flows.commands import stack as stacks
+from flows.commands.errors import CommandError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+out = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Webapp = Annotated[Path | None, typer.Option(help="A build of the official ClearML web app to serve.")]
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="A study to replay; simulated respondents without it.")] = None,
+    persons: Annotated[int | None, typer.Option(min=1, help="How many people of it.")] = None,
+    days: Annotated[int, typer.Option(min=3, help="Days of a simulated study.")] = 14,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    webapp: Webapp = None,
+) -> None:
+    """Run the whole path once: a study through Telegram, the Sheet, analysis and back."""
+    from flows.commands.demo import run
+
+    run(product.load(), data, persons=persons, days=days, keep=keep, webapp=webapp, console=out)
+
+
+@app.command()
+def up(
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C.")] = False,
+    webapp: Webapp = None,
+    clearml_api_port: int = stacks.Ports.clearml_api,
+    clearml_files_port: int = stacks.Ports.clearml_files,
+    clearml_web_port: int = stacks.Ports.clearml_web,
+    telegram_port: int = stacks.Ports.telegram,
+    sheets_port: int = stacks.Ports.sheets,
+    prefect_port: int = stacks.Ports.prefect,
+) -> None:
+    """Start the local stack, the bot and a worker, and deploy the flows."""
+    from flows.commands.updown import up as start
+
+    ports = stacks.Ports(
+        clearml_api_port, clearml_files_port, clearml_web_port, telegram_port, sheets_port, prefect_port
+    )
+    start(product.load(), ports, foreground=foreground, webapp=webapp, console=out)
+
+
+@app.command()
+def down() -> None:
+    """Stop the local stack."""
+    from flows.commands.updown import down as stop
+
+    stop(product.load(), console=out)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what runs and what it holds."""
+    from flows.commands.updown import status as show
+
+    raise typer.Exit(show(product.load(), as_json=as_json, console=out))
+
+
+@app.command()
+def replay(
+    data: Annotated[Path, typer.Argument(help="A study's CSV.")],
+    persons: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Replay a study as respondents of the running stack, through the Telegram wire."""
+    from flows.commands.demo import replay_into_running
+
+    replay_into_running(product.load(), data, persons=persons, console=out)
+
+
+@app.command()
+def doctor(
+    live: Annotated[bool, typer.Option("--live", help="Also ask the configured services.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Name what is missing on this machine, and how to get it."""
+    from flows.commands.doctor import examine
+
+    findings = examine(product.load(), live=live)
+    if as_json:
+        print(json.dumps([vars(f) for f in findings], indent=2))
+    else:
+        table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
+        for f in findings:
+            table.add_row(
+                "ok" if f.ok else ("MISSING" if f.needed else "note"), f.what, f.found, "" if f.ok else f.remedy
+            )
+        out.print(table)
+    raise typer.Exit(0 if all(f.ok or not f.needed for f in findings) else 1)
+
+
+def main() -> None:
+    """Run the command line; a known error is one text, not a traceback."""
+    try:
+        stacks.adopt(product.load().home)
+        app(standalone_mode=False)
+    except CommandError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        sys.exit(error.code)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The few questions the command line asks Prefect's REST API, without importing Prefect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flows.commands.errors import ServiceError
+
+ROOT = Path(__file__).resolve().parents[2]
+_FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def client(environment: Mapping[str, str] = os.environ) -> httpx.Client:
+    """HTTP client of the Prefect API that `PREFECT_API_URL` names."""
+    return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=30)
+
+
+def make_pool(environment: Mapping[str, str], pool: str) -> None:
+    """Make the process work pool the deployments name, if it is not there."""
+    with client(environment) as prefect:
+        answer = prefect.get(f"work_pools/{pool}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            prefect.post("work_pools/", json={"name": pool, "type": "process"}).raise_for_status()
+
+
+def deploy_all(environment: Mapping[str, str], log: Path) -> None:
+    """`prefect --no-prompt deploy --all` from the folder of `prefect.yaml`.
+
+    Raises
+    ------
+    ServiceError
+        With the end of its output, if it fails.
+    """
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=False)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise ServiceError(f"prefect deploy --all failed ({done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def set_paused(environment: Mapping[str, str], *, paused: bool) -> int:
+    """Pause or resume every deployment's schedules; how many there are."""
+    with client(environment) as prefect:
+        found = prefect.post("deployments/filter", json={}).raise_for_status().json()
+        for deployment in found:
+            prefect.patch(f"deployments/{deployment['id']}", json={"paused": paused}).raise_for_status()
+        return len(found)
+
+
+def run_deployment(
+    environment: Mapping[str, str],
+    name: str,
+    *,
+    parameters: dict[str, Any] | None = None,
+    watch: Callable[[str], None] = lambda _: None,
+    seconds: float = 1800,
+) -> dict[str, Any]:
+    """Start the deployment `flow/name` and wait for its run's final state.
+
+    Raises
+    ------
+    ServiceError
+        If the run does not complete, with its state's message.
+    """
+    with client(environment) as prefect:
+        deployment = prefect.get(f"deployments/name/{name}").raise_for_status().json()
+        made = prefect.post(f"deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters or {}})
+        run: dict[str, Any] = made.raise_for_status().json()
+        deadline = time.monotonic() + seconds
+        while run["state"]["type"] not in _FINAL:
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{name} ({run['id']}) is still {run['state']['name']} after {seconds:.0f} s")
+            time.sleep(0.3)
+            run = prefect.get(f"flow_runs/{run['id']}").raise_for_status().json()
+            watch(run["state"]["name"])
+    if run["state"]["type"] != "COMPLETED":
+        raise ServiceError(f"{name} ended {run['state']['name']}: {run['state'].get('message')}")
+    return run

@@ -1,0 +1,67 @@
+"""Children end with their parent, ports are free or named."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+
+from flows.commands.errors import PortError, ServiceError
+from flows.commands.processes import await_line, choose_port, launch
+
+PYTHON = sys.executable
+
+
+def test_a_taken_port_is_named_with_its_option():
+    """A strict choice of a taken port says which port, and which option moves it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match=rf"port {port} .*--sheets-port"):
+            choose_port(port, "--sheets-port", strict=True)
+        assert choose_port(port, "--sheets-port", strict=False) != port
+
+
+def test_a_child_that_dies_shows_its_last_words(tmp_path):
+    """A service that ends before it is ready is an error with the end of its log."""
+    child = launch("x", [PYTHON, "-c", "import sys; sys.exit('no database')"], tmp_path, {}, pipe=True)
+    with pytest.raises(ServiceError, match="no database"):
+        await_line(child, 20)
+
+
+def test_stopping_reaches_grandchildren(tmp_path):
+    """What a service started is gone when the service is stopped, even if it ignores polite requests."""
+    script = (
+        "import subprocess, sys, time, json;"
+        "p = subprocess.Popen([sys.executable, '-c',"
+        " 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)']);"
+        "print(json.dumps({'grandchild': p.pid}), flush=True); time.sleep(600)"
+    )
+    child = launch("x", [PYTHON, "-c", script], tmp_path, {}, pipe=True)
+    grandchild = psutil.Process(await_line(child, 20)["grandchild"])
+    child.stop(patience=2)
+    assert not child.alive()
+    grandchild.wait(10)
+
+
+def test_children_end_when_the_parent_is_killed(tmp_path):
+    """SIGKILL of the command leaves no service behind."""
+    parent = textwrap.dedent(
+        f"""
+        import pathlib, sys, time
+        from flows.commands.processes import launch
+        child = launch("x", [sys.executable, "-c", "import time; time.sleep(600)"], pathlib.Path({str(tmp_path)!r}), {{}}, pipe=False)
+        print(child.process.pid, flush=True)
+        time.sleep(600)
+        """
+    )
+    process = subprocess.Popen([PYTHON, "-c", parent], stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.wait()
+    child.wait(10)
