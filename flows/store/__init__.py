@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
-from flows.store.database import Database, NewerStore, StoreError, UnknownPerson, micros
+from flows.store.database import Database, NewerStoreError, StoreError, UnknownPersonError, micros
 from flows.store.people import Chat, People, Person
 from flows.store.prompts import Prompt, Prompts, Response, Responses
 from flows.store.queues import Inbox, Incoming, Outbox, Outgoing
@@ -16,7 +17,7 @@ __all__ = [
     "Chat",
     "Incoming",
     "MessageRecord",
-    "NewerStore",
+    "NewerStoreError",
     "Outgoing",
     "Person",
     "Prompt",
@@ -24,7 +25,7 @@ __all__ = [
     "Store",
     "StoreError",
     "Study",
-    "UnknownPerson",
+    "UnknownPersonError",
 ]
 
 
@@ -83,7 +84,7 @@ class Store:
         """Close the file."""
         self.database.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

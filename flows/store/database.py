@@ -19,16 +19,16 @@ class StoreError(Exception):
     """The private store cannot do what was asked: what, where, and what to do next.
 
     StoreError
-    ├── NewerStore     written by a newer Moodflow
-    └── UnknownPerson  no such pseudonym
+    ├── NewerStoreError     written by a newer Moodflow
+    └── UnknownPersonError  no such pseudonym
     """
 
 
-class NewerStore(StoreError):
+class NewerStoreError(StoreError):
     """The file was written by a newer Moodflow than this one."""
 
 
-class UnknownPerson(StoreError, LookupError):
+class UnknownPersonError(StoreError, LookupError):
     """No person has this pseudonym (any more)."""
 
 
@@ -84,8 +84,9 @@ class Database:
         with self.transaction():
             done = self.version()
             if done > len(steps):
-                raise NewerStore(
-                    f"{self.path} has schema {done}, this Moodflow knows {len(steps)}: update Moodflow or name another home"
+                raise NewerStoreError(
+                    f"{self.path} has schema {done}, this Moodflow knows {len(steps)}:"
+                    " update Moodflow or name another home"
                 )
             for number, step in enumerate(steps[done:], start=done + 1):
                 for statement in _statements(step.read_text()):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flows.store.database import Database, UnknownPerson, micros, micros_or_none, moment, moment_or_none
+from flows.store.database import Database, UnknownPersonError, micros, micros_or_none, moment, moment_or_none
 
 STATES = ("enrolling", "active", "paused", "blocked", "stopped", "ended")
 
@@ -67,7 +68,7 @@ class People:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def list(self, study: str | None = None, state: str | None = None) -> list[Person]:
+    def list(self, study: str | None = None, state: str | None = None) -> Sequence[Person]:
         """People, by pseudonym, optionally of one study or in one state."""
         rows = self._db.rows(
             "SELECT * FROM people WHERE (?1 IS NULL OR study = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY person",
@@ -80,12 +81,12 @@ class People:
 
         Raises
         ------
-        UnknownPerson
+        UnknownPersonError
             No such pseudonym; it may have been deleted.
         """
         row = self._db.row("SELECT * FROM people WHERE person = ?", (person,))
         if row is None:
-            raise UnknownPerson(f"no person {person!r} in {self._db.path.name}: list them with `moodflow people`")
+            raise UnknownPersonError(f"no person {person!r} in {self._db.path.name}: list them with `moodflow people`")
         return _person(row)
 
     def find(self, person: str) -> Person | None:
@@ -138,7 +139,7 @@ class People:
             {**values, "person": person},
         )
         if not changed:
-            raise UnknownPerson(f"no person {person!r} in {self._db.path.name}: list them with `moodflow people`")
+            raise UnknownPersonError(f"no person {person!r} in {self._db.path.name}: list them with `moodflow people`")
         return self.get(person)
 
     def withdraw(self, person: str, at: datetime) -> None:
@@ -187,7 +188,7 @@ class People:
         """Keep the words people agree to, under their version."""
         self._db.write("INSERT OR IGNORE INTO consent_texts VALUES (?,?,?)", (version, language, text))
 
-    def resume_due(self, now: datetime) -> list[str]:
+    def resume_due(self, now: datetime) -> Sequence[str]:
         """End the pauses that are over; who may be asked again."""
         with self._db.transaction():
             found = self._db.rows(
@@ -197,14 +198,14 @@ class People:
                 self.change(row[0], state="active", paused_until=None)
             return [row[0] for row in found]
 
-    def erased(self, after: datetime | None = None) -> list[str]:
+    def erased(self, after: datetime | None = None) -> Sequence[str]:
         """Pseudonyms whose owners asked to be deleted, whatever has been done about it so far."""
         rows = self._db.rows(
             "SELECT person FROM erasures WHERE ?1 IS NULL OR asked_at > ?1 ORDER BY asked_at", (micros_or_none(after),)
         )
         return [row[0] for row in rows]
 
-    def erasures_open(self, where: str) -> list[str]:
+    def erasures_open(self, where: str) -> Sequence[str]:
         """Deletions that `where` ("sheet" or "models") has yet to carry out."""
         column = {"sheet": "sheet_done_at", "models": "models_done_at"}[where]
         rows = self._db.rows(f"SELECT person FROM erasures WHERE {column} IS NULL ORDER BY asked_at")  # noqa: S608 - one of two names

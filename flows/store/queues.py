@@ -87,7 +87,7 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def enqueue(  # noqa: PLR0917 - the columns of a queue, in the order people say them
+    def enqueue(
         self,
         key: str,
         person: str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -148,6 +148,7 @@ class Snapshots:
 
 def _frame(text: str, columns: dict[str, str]) -> pd.DataFrame:
     frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    kind: Any  # the stubs of pandas list dtypes one by one
     for name, kind in columns.items():
         filled = frame[name].where(frame[name] != "")
         if kind.startswith("datetime64"):
@@ -250,7 +251,7 @@ class Studies:
         row = self._db.row("SELECT * FROM studies WHERE study = ?", (study,))
         return None if row is None else Study(row[0], row[1], moment_or_none(row[2]), row[3], moment_or_none(row[4]))
 
-    def list(self) -> list[Study]:
+    def list(self) -> Sequence[Study]:
         """All studies by name."""
         rows = self._db.rows("SELECT * FROM studies ORDER BY study")
         return [Study(row[0], row[1], moment_or_none(row[2]), row[3], moment_or_none(row[4])) for row in rows]
