@@ -30,13 +30,14 @@ def configured() -> bool:
 
 
 def _open_session() -> Any:
-    from clearml.backend_api import Session  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
+    import clearml.config as sdk_config  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
+    from clearml.backend_api import Session, load_config  # noqa: PLC0415 - as above
     from clearml.backend_api.session.defs import MissingConfigError  # noqa: PLC0415 - as above
     from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above
-    from clearml.config import ConfigWrapper  # noqa: PLC0415 - as above
 
-    config = ConfigWrapper._init().copy()  # noqa: SLF001 - the SDK has no public way to a copy of its configuration
-    config.put("api.http.wait_on_maintenance_forever", value=False)
+    # the SDK's own configuration, read anew, so that what is changed here stays here
+    config = load_config(Path(sdk_config.__file__).parent)
+    config.set_overrides({"api": {"http": {"wait_on_maintenance_forever": False}}})
     try:
         return Session(config=config, http_retries_config=dict(_NO_RETRIES))
     except MissingConfigError as error:

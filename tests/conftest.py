@@ -1,0 +1,49 @@
+"""Heavy servers that several test modules share: one of each per test process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import services
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A Prefect server of its own, on SQLite in a temporary directory: its API address.
+
+    It costs ten seconds: tests that use it carry `@pytest.mark.xdist_group("prefect")`, so that one process pays.
+    Heartbeats of flows are off; each would cost its flow a second.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def clearml_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The embedded ClearML server on free ports: the environment by which the SDK finds it."""
+    data = tmp_path_factory.mktemp("clearml")
+    with services.running(
+        "server.embedded", data, ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
+    ) as service:
+        keys = json.loads(Path(service.ready["credentials"]).read_text())
+        yield {
+            "CLEARML_API_HOST": service.ready["urls"]["api"],
+            "CLEARML_FILES_HOST": service.ready["urls"]["files"],
+            "CLEARML_WEB_HOST": service.ready["urls"]["web"],
+            "CLEARML_API_ACCESS_KEY": keys["access_key"],
+            "CLEARML_API_SECRET_KEY": keys["secret_key"],
+        }
