@@ -1,0 +1,140 @@
+"""The official server's set-up, as far as it goes without Docker: files checked as what they are."""
+
+from __future__ import annotations
+
+import base64
+import stat
+from pathlib import Path
+
+import bcrypt
+import pytest
+import yaml
+from pyhocon import ConfigFactory
+
+from server.official import backup, configuration, environment
+from server.official.errors import EnvironmentIncomplete, OfficialError
+
+HERE = Path(__file__).resolve().parents[2] / "server" / "official"
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((HERE / "compose.yaml").read_text())
+
+
+def test_every_image_is_pinned(compose):
+    """No service floats: each image has a version, directly or by a variable that must be set."""
+    tags = {name: service["image"].rpartition(":") for name, service in compose["services"].items()}
+    images = {name: service["image"] for name, service in compose["services"].items()}
+    assert [n for n, image in images.items() if image.endswith(":latest") or ":" not in image] == []
+    assert tags.keys() == images.keys()
+
+
+def test_every_service_has_limits_and_restarts(compose):
+    """A service cannot eat the machine, and comes back after a crash."""
+    for name, service in compose["services"].items():
+        assert service["restart"] == "unless-stopped", name
+        assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}, name
+
+
+def test_nothing_but_the_proxy_listens_beyond_loopback(compose):
+    """Ports are published on BIND, which is loopback by default; only the TLS proxy, off by default, is not."""
+    for name, service in compose["services"].items():
+        for port in service.get("ports", []):
+            if name == "proxy":
+                assert service["profiles"] == ["tls"]
+            else:
+                assert port.startswith("${BIND:-127.0.0.1}:"), (name, port)
+
+
+def test_stores_publish_no_port_and_keep_their_data(compose):
+    """Databases are reached by the servers only, and live in named volumes."""
+    for name in ("mongo", "elasticsearch", "redis"):
+        service = compose["services"][name]
+        assert "ports" not in service
+        assert service["networks"] == ["stores"]
+        assert all(v.split(":")[0] in compose["volumes"] for v in service["volumes"])
+        assert service["healthcheck"]["test"]
+
+
+def test_every_variable_of_the_compose_file_is_drawn(compose):
+    """The compose file asks for no variable that `.env` lacks."""
+    import re
+
+    asked = set(re.findall(r"\$\{(\w+):\?", (HERE / "compose.yaml").read_text()))
+    assert asked - environment.defaults().keys() == set()
+
+
+def test_secrets_are_drawn_once_and_private(tmp_path):
+    """The second run reads what the first drew; nobody else may read it."""
+    path = tmp_path / ".env"
+    first = environment.ensure(path)
+    assert environment.ensure(path) == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len({v for k, v in first.items() if "SECRET" in k or "PASSWORD" in k}) == 9
+
+
+def test_a_half_written_env_is_refused_by_name(tmp_path):
+    """A lost line is named; nothing is drawn in its place."""
+    path = tmp_path / ".env"
+    environment.ensure(path)
+    text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("TOKEN_SECRET"))
+    path.write_text(text)
+    with pytest.raises(EnvironmentIncomplete, match="TOKEN_SECRET"):
+        environment.ensure(path)
+    assert path.read_text() == text
+
+
+def test_a_broken_line_is_named(tmp_path):
+    """Line number and what was expected."""
+    path = tmp_path / ".env"
+    path.write_text("A=1\nnonsense\n")
+    with pytest.raises(EnvironmentIncomplete, match=r"\.env:2: expected NAME=value"):
+        environment.read(path)
+
+
+def test_apiserver_conf_is_hocon_with_a_bcrypt_user():
+    """The file parses as HOCON, and the stored hash is bcrypt of the password, in base64."""
+    conf = ConfigFactory.parse_string(configuration.apiserver_conf({"admin": configuration.hashed("secret")}))
+    assert conf["auth.fixed_users.enabled"] is True
+    assert conf["auth.fixed_users.pass_hashed"] is True
+    user = conf["auth.fixed_users.users"][0]
+    assert user["username"] == "admin"
+    assert bcrypt.checkpw(b"secret", base64.b64decode(user["password"]))
+
+
+def test_client_and_services_conf_are_hocon():
+    """`clearml.conf` and `services.conf` parse and carry the keys."""
+    values = environment.defaults()
+    client = ConfigFactory.parse_string(configuration.clearml_conf(values, "A", "S"))
+    assert client["api.credentials.access_key"] == "A"
+    assert client["api.api_server"] == values["CLEARML_API_HOST"]
+    services = ConfigFactory.parse_string(configuration.services_conf(values))
+    assert services["storage_credentials.aws.s3.credentials"][0]["key"] == values["MINIO_KEY"]
+
+
+def test_configuration_is_written_once_and_again_after_a_new_password(tmp_path):
+    """Run twice it changes nothing; a changed password is taken over."""
+    values = environment.defaults()
+    assert configuration.ensure(tmp_path, values) is True
+    before = (tmp_path / "apiserver.conf").read_text()
+    assert configuration.ensure(tmp_path, values) is False
+    assert (tmp_path / "apiserver.conf").read_text() == before
+    assert configuration.ensure(tmp_path, {**values, "ADMIN_PASSWORD": "another"}) is True
+
+
+def test_a_damaged_backup_is_refused_untouched(tmp_path):
+    """A backup without a manifest, or with a changed archive, names what is wrong before anything is stopped."""
+    with pytest.raises(OfficialError, match="manifest"):
+        backup.verify(tmp_path)
+    for volume in backup.VOLUMES:
+        (tmp_path / f"{volume}.tar.gz").write_bytes(b"x")
+    import hashlib
+    import json
+
+    good = hashlib.sha256(b"x").hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps({f"{v}.tar.gz": good for v in backup.VOLUMES}))
+    backup.verify(tmp_path)
+    (tmp_path / "mongo.tar.gz").write_bytes(b"y")
+    with pytest.raises(OfficialError, match=r"mongo\.tar\.gz missing or damaged"):
+        backup.verify(tmp_path)
