@@ -8,67 +8,19 @@ Free text is compared with a list of phrases, whatever the item.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 from flows.safety.phrases import says
+from flows.survey.definition import Item, Survey
 
 WORST_SHARE = 0.02
 """Share of a scale's range that counts as its worst end where a survey states no rule: one step of a slider, and
 only the last point of a Likert scale."""
 
-
-class Threshold(Protocol):
-    """Bounds a survey states for an item: an answer at or beyond one of them is very low."""
-
-    @property
-    def at_or_below(self) -> float | None:
-        """Highest answer that is very low, or None."""
-
-    @property
-    def at_or_above(self) -> float | None:
-        """Lowest answer that counts as very low (a negative item), or None."""
-
-
-class ScaleLike(Protocol):
-    """Ends of an item's scale; None where it has none (text, choices)."""
-
-    @property
-    def lo(self) -> float | None:
-        """Lowest answer."""
-
-    @property
-    def hi(self) -> float | None:
-        """Highest answer."""
-
-
-class ItemLike(Protocol):
-    """What the rule reads of a survey's item."""
-
-    @property
-    def id(self) -> str:
-        """Name of the item."""
-
-    @property
-    def scale(self) -> ScaleLike:
-        """Its answers."""
-
-    @property
-    def polarity(self) -> str | None:
-        """ "positive", "negative" or None."""
-
-    @property
-    def safety(self) -> Threshold | None:
-        """Bounds the survey states, or None."""
-
-
-class SurveyLike(Protocol):
-    """What the rule reads of a survey."""
-
-    @property
-    def items(self) -> Sequence[ItemLike]:
-        """In the order they are asked."""
+GRADED = frozenset({"likert", "slider", "number"})
+"""Scales with a worst end; yes and no is an event, not a depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +43,7 @@ class SafetyHit:
     reason: Literal["low_answer", "phrase"]
 
 
-def check(survey: SurveyLike, answers: Mapping[str, object]) -> SafetyHit | None:
+def check(survey: Survey, answers: Mapping[str, object]) -> SafetyHit | None:
     """First answer, in the survey's order, that the safety rule is about.
 
     Parameters
@@ -115,9 +67,10 @@ def check(survey: SurveyLike, answers: Mapping[str, object]) -> SafetyHit | None
     return None
 
 
-def watched(survey: SurveyLike) -> dict[str, Bounds]:
+def watched(survey: Survey) -> dict[str, Bounds]:
     """Bounds of every watched item of `survey`, by item id."""
-    stated = {item.id: _stated(item.safety) for item in survey.items if item.safety is not None}
+    rules = {item.id: getattr(item, "safety", None) for item in survey.items}
+    stated = {name: _stated(rule) for name, rule in rules.items() if rule is not None}
     if stated:
         return stated
     derived = {item.id: _derived(item) for item in survey.items}
@@ -133,14 +86,14 @@ def _judge(name: str, value: object, bounds: Bounds | None) -> SafetyHit | None:
     return None
 
 
-def _stated(threshold: Threshold) -> Bounds:
+def _stated(threshold: Any) -> Bounds:
     low, high = threshold.at_or_below, threshold.at_or_above
     return Bounds(-math.inf if low is None else low, math.inf if high is None else high)
 
 
-def _derived(item: ItemLike) -> Bounds | None:
+def _derived(item: Item) -> Bounds | None:
     lo, hi = item.scale.lo, item.scale.hi
-    if lo is None or hi is None or item.polarity not in {"positive", "negative"}:
+    if lo is None or hi is None or item.scale.kind not in GRADED or item.polarity not in {"positive", "negative"}:
         return None
     margin = WORST_SHARE * (hi - lo)
     return Bounds(low=lo + margin) if item.polarity == "positive" else Bounds(high=hi - margin)

@@ -1,0 +1,126 @@
+"""From a decision to what is kept and what is queued: ids, lineage, Telegram's payload. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flows.analyse.report import PersonReport
+from flows.notify.chart import Chart, Painter
+from flows.notify.context import Context, Send, Skip, zone
+from flows.notify.decide import decide, sends
+from flows.notify.errors import MessageError, PersonError
+from flows.notify.insights import Seen
+from flows.notify.picture import picture
+from flows.notify.policy import REMINDERS, Policy
+from flows.notify.wording import scale_name, write
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message ready to be kept and queued."""
+
+    message_id: str
+    outbox_key: str
+    person: str
+    language: str
+    timezone: str
+    send: Send
+    text: str
+    chart: Chart | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one person in one cycle: drafts, skips and what kept a message from being written."""
+
+    person: str
+    drafts: tuple[Draft, ...]
+    skips: tuple[Skip, ...]
+    problems: tuple[str, ...] = ()
+
+
+def draft(report: PersonReport, context: Context, policy: Policy) -> Outcome:
+    """Decide and write for one person. A problem with one message or person stops nobody else's.
+
+    Returns
+    -------
+    Outcome
+        `problems` name what an operator has to repair: a missing translation, a template's error, a timezone.
+    """
+    try:
+        templates = _templates(policy, context.language)
+        decisions = decide(report, context, policy)
+    except PersonError as error:
+        return Outcome(report.person, (), (), (str(error),))
+    skips = tuple(d for d in decisions if isinstance(d, Skip))
+    drafts, problems = [], []
+    for send in sends(decisions):
+        try:
+            drafts.append(_draft(report, context, policy, templates, send))
+        except MessageError as error:
+            problems.append(str(error))
+    return Outcome(report.person, tuple(drafts), skips, tuple(problems))
+
+
+def payload(made: Draft, painter: Painter) -> dict[str, Any]:
+    """What the bot process hands to Telegram: a photo with a caption where there is a chart."""
+    if made.chart is None:
+        return {"method": "sendMessage", "text": made.text, "parse_mode": "MarkdownV2"}
+    picture_bytes = base64.b64encode(painter.png(made.chart)).decode()
+    return {"method": "sendPhoto", "photo_base64": picture_bytes, "caption": made.text, "parse_mode": "MarkdownV2"}
+
+
+def message_id(person: str, kind: str, subject: str, day: str) -> str:
+    """Id of a message: the same finding told to the same person on the same day is the same message."""
+    return "m" + hashlib.sha256(f"{person}|{kind}|{subject}|{day}".encode()).hexdigest()[:20]
+
+
+def _templates(policy: Policy, language: str) -> dict[str, str]:
+    if language not in policy.wording:
+        known = ", ".join(sorted(policy.wording))
+        raise PersonError(f"no wording in language {language!r}: there is {known}; add one to the policy")
+    return dict(policy.wording[language])
+
+
+def _draft(report: PersonReport, context: Context, policy: Policy, templates: dict[str, str], send: Send) -> Draft:
+    local = zone(context.timezone, report.person)
+    text = write(
+        templates, send.kind, language=context.language, timezone=local, facts=send.facts, evidence=send.evidence
+    )
+    day = context.now.astimezone(local).date().isoformat()
+    made = message_id(report.person, send.kind, send.subject, day)
+    chart = None
+    if send.kind in policy.charts:
+        title = scale_name(templates, send.facts)
+        chart = picture(Seen(report, context, policy, local), send, title[:1].upper() + title[1:])
+    return Draft(
+        message_id=made,
+        outbox_key=f"{send.evidence['prompt']}:reminder" if send.kind == "reminder" else made,
+        person=report.person,
+        language=context.language,
+        timezone=context.timezone,
+        send=send,
+        text=text,
+        chart=chart,
+        created_at=context.now,
+        expires_at=_expires(send, context.now, policy.quiet[0], local),
+    )
+
+
+def _expires(send: Send, now: datetime, quiet_from: time, local: ZoneInfo) -> datetime:
+    """Nothing arrives in the quiet hours because a queue was slow, and no reminder after its prompt closed."""
+    here = now.astimezone(local)
+    evening = here.replace(hour=quiet_from.hour, minute=quiet_from.minute, second=0, microsecond=0)
+    if evening <= here:
+        evening += timedelta(days=1)
+    until = evening.astimezone(now.tzinfo)
+    if send.kind in REMINDERS and "until" in send.facts:
+        return min(until, datetime.fromisoformat(send.facts["until"]))
+    return until

@@ -1,0 +1,263 @@
+"""Messages of one cycle: choose the policy, decide and write, keep with lineage, queue once each."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect.runtime import flow_run, task_run
+
+from clearml_utils import TrackingError, current_record, flow, registry, task
+from flows import settings as product
+from flows.analyse.report import Analysis
+from flows.clock import SharedClock
+from flows.forecast import Forecast
+from flows.notify import preview
+from flows.notify.chart import Painter
+from flows.notify.context import Context, Told, Waiting
+from flows.notify.deliver import Draft, Outcome, draft, payload
+from flows.notify.policies import Comparison, InUse, Policies
+from flows.notify.policy import NAME, Policy
+from flows.notify.reports import nothing_known
+from flows.store import MessageRecord, Person, Prompt, Store
+
+log = logging.getLogger(__name__)
+
+PROMPT_MEMORY = timedelta(days=3)
+"""How far back prompts matter to reminders."""
+
+COMPARISON = "policy_comparison"
+"""Fact under which the store keeps the running comparison."""
+
+
+@dataclass(frozen=True)
+class Notified:
+    """Counts of one cycle."""
+
+    people: int
+    sent: int
+    by_kind: dict[str, int]
+    problems: tuple[str, ...]
+
+
+@flow(name="notify", capture="summary")
+def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = False) -> Notified:  # noqa: FBT001, FBT002 - a deployment's parameter
+    """Tell every active person what is worth telling now.
+
+    Parameters
+    ----------
+    analysis, forecasts
+        Of this cycle.
+    dry_run
+        Render every message to `preview/messages.html` in the state directory instead of sending it.
+    """
+    settings = product.load()
+    now = SharedClock(settings.home).now()
+    policies = choose_policies(settings.database, settings.project, now)
+    outcomes: Any = write_messages(analysis, forecasts, policies, settings.database, settings.messages_per_day, now)
+    if dry_run:
+        page = render_preview(outcomes, settings.home / "preview" / "messages.html")
+        log.info("messages of this cycle to review: %s", page)
+        return _counted(outcomes, ())
+    sent: Any = deliver(outcomes, analysis, forecasts, policies, settings.database)
+    return _counted(outcomes, sent)
+
+
+@task(name="choose-policies", capture="summary")
+def choose_policies(database: Path, project: str, now: datetime) -> Policies:
+    """The champion of the registry and the arms of a running comparison; kept ones while ClearML is away."""
+    with Store.open(database) as store:
+        running = store.facts.get(COMPARISON)
+        comparison = Comparison(running["name"], tuple(running["arms"])) if running else None
+        try:
+            champion = _champion(store, project)
+            arms = [_fetch(store, project, version) for version in (comparison.arms if comparison else ())]
+        except TrackingError as error:
+            log.warning("the policy registry cannot be asked (%s); the last known policies are used", error)
+            return _kept(store, comparison)
+        store.facts.set("policy_champion", {"id": champion.id, "version": champion.version, "at": now.isoformat()})
+    current_record().values({"policy_version": float(champion.version), "policy_arms": float(len(arms))})
+    return Policies(champion, comparison, tuple(arms))
+
+
+@task(name="write-messages", capture="none")
+def write_messages(
+    analysis: Analysis,
+    forecasts: Sequence[Forecast],
+    policies: Policies,
+    database: Path,
+    per_day: int,
+    now: datetime,
+) -> tuple[Outcome, ...]:
+    """Decide and write for every active person of the study; what cannot be written is said to the operator."""
+    reports = {report.person: report for report in analysis.reports}
+    ahead = {f.person: f for f in forecasts}
+    with Store.open(database) as store:
+        people = store.people.list(study=analysis.study, state="active")
+        outcomes = tuple(
+            draft(
+                reports.get(p.person) or nothing_known(p.person, analysis.target, p.timezone, analysis.data_hash),
+                _context(store, p, ahead.get(p.person), policies.of(p.person).policy, now),
+                policies.of(p.person).policy.limited(per_day),
+            )
+            for p in people
+        )
+    _record(outcomes)
+    return outcomes
+
+
+@task(name="deliver", capture="summary")
+def deliver(
+    outcomes: Sequence[Outcome],
+    analysis: Analysis,
+    forecasts: Sequence[Forecast],
+    policies: Policies,
+    database: Path,
+) -> tuple[str, ...]:
+    """Keep each message with its lineage and queue it, both or neither; ids of those that were new."""
+    ahead = {f.person: f for f in forecasts}
+    painter, queued = Painter(), []
+    with Store.open(database) as store:
+        for made in (d for outcome in outcomes for d in outcome.drafts):
+            used = policies.of(made.person)
+            record = _lineage(made, used, ahead.get(made.person), analysis)
+            ready = payload(made, painter)
+            with store.transaction():
+                new = store.outbox.enqueue(
+                    made.outbox_key, made.person, made.send.kind, ready, made.created_at, made.expires_at
+                )
+                if new:
+                    store.messages.record(record)
+                    store.ledger.add(made.message_id, "message_queued", made.created_at, made.send.kind)
+                    queued.append(made.message_id)
+    current_record().values({"messages_queued": float(len(queued))})
+    return tuple(queued)
+
+
+@task(name="render-preview", capture="none")
+def render_preview(outcomes: Sequence[Outcome], page: Path) -> Path:
+    """Write every message of the cycle to one HTML page."""
+    page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page.write_text(preview.page(outcomes, Painter()), encoding="utf-8")
+    page.chmod(0o600)
+    return page
+
+
+def _lineage(made: Draft, used: InUse, ahead: Forecast | None, analysis: Analysis) -> MessageRecord:
+    spoken = made.send.kind == "forecast" and ahead is not None
+    return MessageRecord(
+        message_id=made.message_id,
+        person=made.person,
+        kind=made.send.kind,
+        language=made.language,
+        text=made.text,
+        facts=made.send.facts,
+        evidence={
+            **made.send.evidence,
+            "subject": made.send.subject,
+            "target": analysis.target,
+            "survey_version": analysis.survey_version,
+            "timezone": made.timezone,
+            "forecast": _plain(ahead) if spoken and ahead else None,
+        },
+        policy_id=used.id,
+        policy_version=used.version,
+        model_id=ahead.model_id if spoken and ahead else None,
+        model_version=str(ahead.model_version) if spoken and ahead else None,
+        data_hash=analysis.data_hash,
+        flow_run_id=str(flow_run.id or ""),
+        task_run_id=str(task_run.id or ""),
+        created_at=made.created_at,
+    )
+
+
+def _plain(ahead: Forecast) -> dict[str, object]:
+    return {**asdict(ahead), "at": ahead.at.isoformat()}
+
+
+def _context(store: Store, person: Person, ahead: Forecast | None, policy: Policy, now: datetime) -> Context:
+    told = store.messages.recent(person.person, now - timedelta(days=policy.repeat_days))
+    return Context(
+        now=now,
+        language=person.language,
+        timezone=person.timezone,
+        told=[Told(m.kind, str(m.evidence.get("subject", "")), m.created_at, m.facts) for m in told],
+        prompts=[w for p in store.prompts.of(person.person, now - PROMPT_MEMORY) if (w := _waiting(p))],
+        forecast=ahead,
+    )
+
+
+def _waiting(prompt: Prompt) -> Waiting | None:
+    """A prompt that was delivered; others are nobody's to answer."""
+    if prompt.sent_at is None or prompt.state in {"cancelled", "refused", "skipped"}:
+        return None
+    return Waiting(
+        prompt.prompt_id, prompt.sent_at, prompt.expires_at, answered=prompt.state == "submitted", open=prompt.open
+    )
+
+
+def _champion(store: Store, project: str) -> InUse:
+    """Champion of the registry; the shipped policy becomes it where there is none."""
+    found = registry.champion(NAME, project)
+    if found is None:
+        found = registry.promote(register(Policy(), project), "the policy Moodflow ships")
+    return _fetch(store, project, str(found.version), found)
+
+
+def register(policy: Policy, project: str) -> registry.ModelVersion:
+    """Store a policy as a new version in the registry."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{policy.variant}.json"
+        path.write_text(policy.to_json(), encoding="utf-8")
+        metadata = {"variant": policy.variant, "digest": policy.digest, "order": ", ".join(policy.order)}
+        return registry.register(NAME, path, project=project, metadata=metadata, tags=["policy"], framework="Moodflow")
+
+
+def _fetch(store: Store, project: str, version: str, found: registry.ModelVersion | None = None) -> InUse:
+    """A version from the private store, where it was kept, or from the registry: versions never change."""
+    kept = store.facts.get(f"policy:{version}")
+    if kept is None:
+        found = found or next(v for v in registry.versions(NAME, project) if str(v.version) == version)
+        text = registry.download(found).read_text(encoding="utf-8")
+        kept = {"id": found.id, "version": str(found.version), "policy": json.loads(text)}
+        store.facts.set(f"policy:{version}", kept)
+    return InUse(Policy.from_json(json.dumps(kept["policy"])), kept["id"], kept["version"])
+
+
+def _kept(store: Store, comparison: Comparison | None) -> Policies:
+    """The policies of the last cycle that could ask the registry; the shipped one, unregistered, before the first."""
+    last = store.facts.get("policy_champion")
+    if last is None:
+        return Policies(InUse(Policy(), "unregistered", "0"))
+    versions = (last["version"], *(comparison.arms if comparison else ()))
+    kept = [store.facts.get(f"policy:{version}") for version in versions]
+    used = [InUse(Policy.from_json(json.dumps(k["policy"])), k["id"], k["version"]) for k in kept if k]
+    return Policies(used[0], comparison, tuple(used[1:]))
+
+
+def _record(outcomes: Sequence[Outcome]) -> None:
+    """Counts for people who watch; problems by their text, which names no answer."""
+    record = current_record()
+    skips = Counter((skip.kind, skip.reason) for outcome in outcomes for skip in outcome.skips)
+    kinds = Counter(d.send.kind for outcome in outcomes for d in outcome.drafts)
+    rows = [["kind", "reason", "people"], *([kind, reason, n] for (kind, reason), n in sorted(skips.items()))]
+    record.table("Messages not sent, and why", rows)
+    record.values({f"messages_{kind}": float(n) for kind, n in sorted(kinds.items())})
+    for outcome in outcomes:
+        for problem in outcome.problems:
+            log.warning("message not written: %s", problem)
+            record.text(f"message not written: {problem}")
+
+
+def _counted(outcomes: Sequence[Outcome], sent: Sequence[str]) -> Notified:
+    queued = set(sent)
+    kinds = Counter(d.send.kind for outcome in outcomes for d in outcome.drafts if d.message_id in queued)
+    problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
+    return Notified(len(outcomes), len(queued), dict(sorted(kinds.items())), problems)

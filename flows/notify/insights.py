@@ -1,0 +1,321 @@
+"""One function per insight: a person's report -> what to say with its evidence, or why not.
+
+All are pure and see only finite numbers: an index that could not be estimated is a reason to stay silent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from scipy import stats
+
+from flows.analyse.change import CHANGE_ALPHA
+from flows.analyse.report import PersonReport
+from flows.notify.context import Context, Send, Skip
+from flows.notify.policy import Policy
+
+RECENT = timedelta(days=10)
+"""A change that began longer ago than this is no news."""
+
+MILESTONES = (7, 14, 21, 28, 42, 56, 84, 112, 168, 252, 365)
+"""Days in a row worth a word."""
+
+LEAST_PER_DAY = 3
+"""Answers a day needs to have an average of its own."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A report as the insights read it, with its series by local day."""
+
+    report: PersonReport
+    context: Context
+    policy: Policy
+    zone: ZoneInfo
+
+    @property
+    def now(self) -> datetime:
+        """Time of the decision."""
+        return self.context.now
+
+    @property
+    def today(self) -> date:
+        """The person's date."""
+        return self.now.astimezone(self.zone).date()
+
+    @cached_property
+    def days(self) -> dict[date, list[float]]:
+        """Answers by local day, days in order; an answer that is not a number is none."""
+        found: dict[date, list[float]] = defaultdict(list)
+        for at, value in self.report.series:
+            if math.isfinite(value) and at <= self.now:
+                found[at.astimezone(self.zone).date()].append(value)
+        return dict(sorted(found.items()))
+
+    def common(self) -> dict[str, Any]:
+        """Facts every insight about a level carries."""
+        lo, hi = self.report.scale
+        facts: dict[str, Any] = {"polarity": self.report.polarity, "lo": float(lo), "hi": float(hi)}
+        return facts | ({"label": self.context.label} if self.context.label else {})
+
+    def enough(self) -> str | None:
+        """Why nothing may be said about a level, None where there is enough."""
+        if self.report.n_answers < self.policy.min_answers:
+            return f"fewer than {self.policy.min_answers} answers"
+        if len(self.days) < self.policy.min_days:
+            return f"answers on fewer than {self.policy.min_days} days"
+        lo, hi = self.report.scale
+        return None if math.isfinite(lo) and math.isfinite(hi) and lo < hi else "scale unknown"
+
+
+def change(seen: Seen) -> Send | Skip:
+    """A lasting shift, told while it is news."""
+    found = seen.report.change
+    if found is None:
+        return Skip("change", "no change detected")
+    if seen.now - found.at > RECENT:
+        return Skip("change", "the change is no news")
+    if not _finite(found.before, found.after):
+        return Skip("change", "level unknown")
+    facts = {"at": _iso(found.at), "before": _number(found.before), "after": _number(found.after)}
+    evidence = {
+        "n_before": found.n_before,
+        "n_after": found.n_after,
+        "alpha": CHANGE_ALPHA,
+        "p": _number(found.p_value),
+    }
+    return Send("change", f"change:{found.at.date()}", {**seen.common(), **facts}, evidence)
+
+
+def trend(seen: Seen) -> Send | Skip:
+    """A drift over the last weeks; a change in the same stretch says it better."""
+    found = seen.report.trend
+    if found is None:
+        return Skip("trend", "no trend detected")
+    if seen.now - found.end > RECENT:
+        return Skip("trend", "the trend is no news")
+    shift = seen.report.change
+    if shift is not None and shift.at >= found.start:
+        return Skip("trend", "a change in the same stretch is told instead")
+    slope = found.per_week
+    if not _finite(slope.value, slope.low, slope.high):
+        return Skip("trend", "slope unknown")
+    facts = {"start": _iso(found.start), "end": _iso(found.end), "per_week": _number(slope.value)}
+    evidence = {"n": slope.n, "low": _number(slope.low), "high": _number(slope.high), "p": _number(found.p_value)}
+    return Send("trend", f"trend:{found.start.date()}", {**seen.common(), **facts}, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class DayAgainstUsual:
+    """The last full day beside the days before it."""
+
+    day: date
+    value: float
+    n: int
+    usual: float
+    low: float
+    high: float
+    p: float
+    days: int
+
+
+def last_day(seen: Seen) -> DayAgainstUsual | None:
+    """Yesterday's mean against the distribution of earlier day means; None where it cannot be judged.
+
+    The probability is that of a new day at least as far from the usual (prediction by Student's t on day means).
+    """
+    yesterday = seen.today - timedelta(days=1)
+    means = {day: float(np.mean(values)) for day, values in seen.days.items() if len(values) >= LEAST_PER_DAY}
+    before = np.array([mean for day, mean in means.items() if day < yesterday])
+    if yesterday not in means or len(before) < 7 or (spread := float(before.std(ddof=1))) <= 0:
+        return None
+    n = len(before)
+    error = spread * math.sqrt(1 + 1 / n)
+    usual, value = float(before.mean()), means[yesterday]
+    p = float(2 * stats.t.sf(abs(value - usual) / error, n - 1))
+    reach = float(stats.t.ppf(0.9, n - 1)) * error
+    lo, hi = seen.report.scale
+    low, high = max(usual - reach, lo), min(usual + reach, hi)
+    return DayAgainstUsual(yesterday, value, len(seen.days[yesterday]), usual, low, high, p, n)
+
+
+def unusual_day(seen: Seen) -> Send | Skip:
+    """Yesterday, far from the usual."""
+    found = last_day(seen)
+    if found is None:
+        return Skip("unusual_day", "too few days with answers to know what is usual")
+    if found.p > seen.policy.unusual_p:
+        return Skip("unusual_day", "yesterday was within the usual")
+    one_in = max(1, math.ceil(100 * found.p))
+    evidence = {"n": found.n, "days": found.days, "p": _number(found.p), "one_in": one_in}
+    return Send("unusual_day", f"unusual:{found.day}", {**seen.common(), **_day_facts(found)}, evidence)
+
+
+def recovery(seen: Seen) -> Send | Skip:
+    """Yesterday back in range after an unpleasant unusual day that was told."""
+    told = [t for t in seen.context.told if t.kind == "unusual_day" and seen.now - t.at <= timedelta(days=7)]
+    if not told:
+        return Skip("recovery", "no unusual day to come back from")
+    stood_out = told[-1]
+    worse = stood_out.facts["value"] > stood_out.facts["usual"]
+    if worse != (seen.report.polarity == "negative"):
+        return Skip("recovery", "the unusual day was a pleasant one")
+    found = last_day(seen)
+    if found is None or found.day.isoformat() <= stood_out.facts["day"]:
+        return Skip("recovery", "no later day to compare with")
+    if not found.low <= found.value <= found.high:
+        return Skip("recovery", "not back in the usual range yet")
+    facts = {**seen.common(), **_day_facts(found), "unusual": stood_out.facts["day"]}
+    return Send("recovery", f"recovery:{stood_out.facts['day']}", facts, {"n": found.n, "days": found.days})
+
+
+def rhythm(seen: Seen) -> Send | Skip:
+    """A pattern by clock or weekday, only where significant and large enough to matter."""
+    found = seen.report.rhythm
+    if found is None:
+        return Skip("rhythm", "no significant rhythm")
+    if not _finite(found.amplitude, found.peak, found.explained, found.p_value):
+        return Skip("rhythm", "rhythm unknown")
+    if found.explained < seen.policy.rhythm_share:
+        return Skip("rhythm", "the rhythm explains too little to be worth telling")
+    first, last = _span(seen)
+    facts = {
+        "kind": found.kind,
+        "amplitude": _number(found.amplitude),
+        "peak": _number(found.peak),
+        "explained": _number(found.explained),
+        "start": first,
+        "end": last,
+    }
+    evidence = {"n": found.n, "p": max(_number(found.p_value), 0.001)}
+    return Send("rhythm", f"rhythm:{found.kind}", {**seen.common(), **facts}, evidence)
+
+
+def summary(seen: Seen) -> Send | Skip:
+    """The last seven full days with the uncertainty of their average, beside the days before."""
+    end = seen.today - timedelta(days=1)
+    start = end - timedelta(days=6)
+    means = np.array([np.mean(values) for day, values in seen.days.items() if start <= day <= end])
+    n = sum(len(values) for day, values in seen.days.items() if start <= day <= end)
+    if len(means) < seen.policy.min_days or n < 10:
+        return Skip("summary", "too few answers in the last seven days")
+    value = float(means.mean())
+    reach = float(stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
+    lo, hi = seen.report.scale
+    earlier = np.array([np.mean(values) for day, values in seen.days.items() if day < start])
+    known = len(earlier) >= seen.policy.min_days
+    facts = {
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "value": _number(value),
+        "usual": _number(float(earlier.mean())) if known else None,
+        "differs": bool(known and stats.ttest_ind(means, earlier, equal_var=False).pvalue < 0.05) if known else False,
+    }
+    evidence = {
+        "n": n,
+        "days": len(means),
+        "low": _number(max(value - reach, lo)),
+        "high": _number(min(value + reach, hi)),
+    }
+    return Send(
+        "summary", f"summary:{end.isocalendar().year}-{end.isocalendar().week}", {**seen.common(), **facts}, evidence
+    )
+
+
+def forecast(seen: Seen) -> Send | Skip:
+    """The next beep with its interval."""
+    found = seen.context.forecast
+    if found is None:
+        return Skip("forecast", "no forecast")
+    if seen.report.n_answers < seen.policy.forecast_answers:
+        return Skip("forecast", f"fewer than {seen.policy.forecast_answers} answers")
+    if found.at <= seen.now:
+        return Skip("forecast", "the beep forecast is past")
+    if not _finite(found.mean, found.low, found.high, found.coverage):
+        return Skip("forecast", "forecast unknown")
+    lo, hi = seen.report.scale
+    low, mean, high = (min(max(x, lo), hi) for x in (found.low, found.mean, found.high))
+    if high - low > 0.8 * (hi - lo):
+        return Skip("forecast", "the interval says nothing")
+    facts = {"at": _iso(found.at), "mean": _number(mean), "low": _number(low), "high": _number(high)}
+    facts["coverage"] = _number(found.coverage)
+    evidence = {"n": seen.report.n_answers, "model": found.model_id, "version": str(found.model_version)}
+    return Send("forecast", f"forecast:{_iso(found.at)}", {**seen.common(), **facts}, evidence)
+
+
+def streak(seen: Seen) -> Send | Skip:
+    """Days in a row with at least one answer."""
+    day = seen.today if seen.today in seen.days else seen.today - timedelta(days=1)
+    last, days, n = day, 0, 0
+    while day in seen.days:
+        days, n, day = days + 1, n + len(seen.days[day]), day - timedelta(days=1)
+    if days not in MILESTONES:
+        return Skip("streak", "no milestone")
+    facts = {"days": days, "start": (day + timedelta(days=1)).isoformat(), "end": last.isoformat()}
+    return Send("streak", f"streak:{facts['start']}:{days}", facts, {"n": n})
+
+
+def compliance(seen: Seen) -> Send | Skip:
+    """How many check-ins were answered, as thanks; nobody is scolded."""
+    prompts, share = seen.report.n_prompts, seen.report.compliance
+    if prompts is None or share is None or not math.isfinite(share) or prompts < 20:
+        return Skip("compliance", "too few check-ins to count")
+    if share < 0.6:
+        return Skip("compliance", "a low share is not held against anybody")
+    if not seen.days:
+        return Skip("compliance", "no answers")
+    first, last = _span(seen)
+    facts = {
+        "answered": round(share * prompts),
+        "prompts": prompts,
+        "share": _number(share),
+        "start": first,
+        "end": last,
+    }
+    return Send("compliance", f"compliance:{prompts // 50}", facts, {"n": prompts})
+
+
+INSIGHTS: Mapping[str, Callable[[Seen], Send | Skip]] = {
+    "change": change,
+    "trend": trend,
+    "unusual_day": unusual_day,
+    "recovery": recovery,
+    "rhythm": rhythm,
+    "summary": summary,
+    "forecast": forecast,
+    "streak": streak,
+    "compliance": compliance,
+}
+LEVEL_KINDS = frozenset({"change", "trend", "unusual_day", "recovery", "rhythm", "summary", "forecast"})
+"""Insights about a level, silent below the minimum n."""
+
+
+def _day_facts(found: DayAgainstUsual) -> dict[str, Any]:
+    numbers = {"value": found.value, "usual": found.usual, "low": found.low, "high": found.high}
+    return {"day": found.day.isoformat(), **{name: _number(value) for name, value in numbers.items()}}
+
+
+def _span(seen: Seen) -> tuple[str, str]:
+    days = list(seen.days)
+    return days[0].isoformat(), days[-1].isoformat()
+
+
+def _finite(*values: float) -> bool:
+    return all(math.isfinite(value) for value in values)
+
+
+def _number(value: float) -> float:
+    """Six digits: what is kept as JSON is what is said."""
+    return float(f"{value:.6g}")
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat()

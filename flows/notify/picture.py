@@ -1,0 +1,84 @@
+"""From a report and what is said of it to the chart beside the words."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from flows.notify import locale
+from flows.notify.chart import LONGEST, Chart, day_ticks
+from flows.notify.context import Send
+from flows.notify.insights import Seen
+from flows.notify.wording import isolated
+
+_LABELS = {
+    "en": {"answer": "answers", "day": "day average", "usual": "usual", "shift": "level", "forecast": "expected"},
+    "ru": {"answer": "ответы", "day": "среднее за день", "usual": "обычно", "shift": "уровень", "forecast": "прогноз"},
+}
+_MONTHS = {
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "ru": ["янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек"],
+}
+
+
+def picture(seen: Seen, send: Send, title: str) -> Chart | None:
+    """Chart of the person's last weeks; None where there is nothing to draw."""
+    if not seen.days:
+        return None
+    locale.of(seen.context.language)
+    start = max(next(iter(seen.days)), seen.today - timedelta(days=LONGEST - 1))
+    shown = {day: values for day, values in seen.days.items() if day >= start}
+    if not shown:
+        return None
+    days = (max(shown) - start).days + 1
+    lo, hi = seen.report.scale
+    months = _MONTHS[seen.context.language]
+    return Chart(
+        title=isolated(title)[:48],
+        start=start,
+        days=days,
+        lo=lo,
+        hi=hi,
+        answers=[point for point in _answers(seen, start) if point[0] >= 0],
+        means=[((day - start).days + 0.5, float(np.mean(values))) for day, values in shown.items()],
+        usual=_usual(seen),
+        shift=_shift(seen, send, start),
+        forecast=_forecast(seen, send, start),
+        labels=_LABELS[seen.context.language],
+        ticks=day_ticks(start, days, lambda day: f"{day.day} {months[day.month - 1]}"),
+    )
+
+
+def _x(at: datetime, zone: ZoneInfo, start: date) -> float:
+    local = at.astimezone(zone)
+    return (local.date() - start).days + (local.hour + local.minute / 60) / 24
+
+
+def _answers(seen: Seen, start: date) -> list[tuple[float, float]]:
+    series = [(at, value) for at, value in seen.report.series if np.isfinite(value) and at <= seen.now]
+    return [(_x(at, seen.zone, start), value) for at, value in series]
+
+
+def _usual(seen: Seen) -> tuple[float, float, float] | None:
+    means = np.array([np.mean(values) for values in seen.days.values()])
+    if len(means) < seen.policy.min_days:
+        return None
+    lo, hi = seen.report.scale
+    low, high = np.quantile(means, [0.1, 0.9])
+    return max(float(low), lo), float(means.mean()), min(float(high), hi)
+
+
+def _shift(seen: Seen, send: Send, start: date) -> tuple[float, float, float] | None:
+    if send.kind != "change":
+        return None
+    at = datetime.fromisoformat(send.facts["at"])
+    return _x(at, seen.zone, start), send.facts["before"], send.facts["after"]
+
+
+def _forecast(seen: Seen, send: Send, start: date) -> tuple[float, float, float, float] | None:
+    if send.kind != "forecast":
+        return None
+    at = datetime.fromisoformat(send.facts["at"])
+    return _x(at, seen.zone, start), send.facts["low"], send.facts["mean"], send.facts["high"]

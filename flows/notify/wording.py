@@ -1,0 +1,149 @@
+"""Facts -> text in a person's language, checked and escaped by Telegram's rules (MarkdownV2)."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+
+from flows.notify import locale
+from flows.notify.errors import TooLongError, WordingError
+
+CAPTION_LIMIT = 1024
+TEXT_LIMIT = 4096
+"""Telegram's limits, in UTF-16 code units of the text after its entities are parsed."""
+
+_BOLD_ON, _BOLD_OFF = "\ue000", "\ue001"  # private use: what is bold survives the escaping of everything else
+_RESERVED = re.compile(r"([_*\[\]()~`>#+\-=|{}.!\\])")
+_ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
+
+
+def write(
+    templates: Mapping[str, str],
+    kind: str,
+    *,
+    language: str,
+    timezone: ZoneInfo,
+    facts: Mapping[str, Any],
+    evidence: Mapping[str, Any],
+) -> str:
+    """Text of a message in MarkdownV2.
+
+    Parameters
+    ----------
+    templates
+        Kind -> template of this language.
+    kind
+        What to say.
+    language
+        Decides plural forms, decimal sign and dates.
+    timezone
+        The person's: times in `facts` are ISO-8601 UTC and shown as their local time.
+    facts, evidence
+        What was seen, and how sure it is. Numbers must be finite.
+
+    Raises
+    ------
+    WordingError
+        No such template, an error in it, or a fact it asks for is missing or not a number.
+    TooLongError
+        Beyond Telegram's limit.
+    """
+    if kind not in templates:
+        raise WordingError(f"no wording for {kind!r} in {language!r}: add it to the policy's wording")
+    _check_numbers(kind, facts, evidence)
+    words = {**facts, "scale": scale_name(templates, facts)}
+    try:
+        template = _environment(language, timezone).from_string(templates[kind])
+        text = template.render(f=words, e=evidence).strip()
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+        raise WordingError(f"wording of {kind!r} in {language!r} fails: {error}") from error
+    return fitting(escape(text), CAPTION_LIMIT, kind)
+
+
+def scale_name(templates: Mapping[str, str], facts: Mapping[str, Any]) -> str:
+    """Words for what was measured: the study's own label, or ours by polarity."""
+    label = facts.get("label")
+    if label:
+        return isolated(str(label))
+    return templates.get(f"scale_{facts.get('polarity', 'negative')}", "")
+
+
+def escape(text: str) -> str:
+    """Escape everything Telegram reserves; what `b()` marked becomes bold."""
+    escaped = _RESERVED.sub(r"\\\1", text)
+    return escaped.replace(_BOLD_ON, "*").replace(_BOLD_OFF, "*")
+
+
+def plain(markdown: str) -> str:
+    """What a reader sees of a MarkdownV2 text of ours."""
+    return re.sub(r"\\(.)|\*", lambda found: found[1] or "", markdown)
+
+
+def isolated(inserted: str) -> str:
+    """Inserted words that cannot turn the sentence around them: control signs dropped, direction isolated."""
+    clean = "".join(sign for sign in inserted if not unicodedata.category(sign).startswith(("Cc", "Co")))
+    clean = re.sub("[\u202a-\u202e\u2066-\u2069]", "", clean).strip()
+    turned = any(unicodedata.bidirectional(sign) in {"R", "AL", "AN"} for sign in clean)
+    return f"{_ISOLATE}{clean}{_END_ISOLATE}" if turned else clean
+
+
+def fitting(markdown: str, limit: int, kind: str) -> str:
+    """`markdown` itself, where Telegram accepts its length."""
+    length = len(plain(markdown).encode("utf-16-le")) // 2
+    if length > limit:
+        raise TooLongError(
+            f"wording of {kind!r} gives {length} characters, Telegram takes {limit}: shorten the template"
+        )
+    return markdown
+
+
+def _check_numbers(kind: str, facts: Mapping[str, Any], evidence: Mapping[str, Any]) -> None:
+    for name, value in (*facts.items(), *evidence.items()):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise WordingError(f"{name!r} of a {kind!r} message is {value}: it should have been skipped as unknown")
+
+
+@lru_cache(maxsize=512)
+def _environment(language: str, timezone: ZoneInfo) -> _Environment:
+    return _Environment(language, timezone)
+
+
+class _Environment(SandboxedEnvironment):
+    """Templates come from the registry: sandboxed, strict about names, with one language's forms."""
+
+    def __init__(self, language: str, timezone: ZoneInfo) -> None:
+        super().__init__(undefined=jinja2.StrictUndefined, autoescape=False, cache_size=64)
+        forms = locale.of(language)
+        self.globals["b"] = lambda text: f"{_BOLD_ON}{text}{_BOLD_OFF}"
+        self.filters |= _filters(forms, timezone)
+
+
+def _filters(forms: locale.Forms, timezone: ZoneInfo) -> dict[str, Callable[..., str | float]]:
+    def local(moment: str) -> datetime:
+        return datetime.fromisoformat(moment).astimezone(timezone)
+
+    def day(moment: str) -> str:
+        return forms.day(date.fromisoformat(moment) if len(moment) == len("2026-01-01") else local(moment).date())
+
+    return {
+        "num": forms.number,
+        "percent": forms.percent,
+        "plural": forms.plural,
+        "day": day,
+        "clock": lambda moment: local(moment).strftime("%H:%M"),
+        "hour": forms.hour,
+        "weekday": forms.weekday,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
+        "upper_first": lambda text: text[:1].upper() + text[1:],
+        "abs_low": lambda low, high: 0.0 if low * high < 0 else min(abs(low), abs(high)),
+        "abs_high": lambda low, high: max(abs(low), abs(high)),
+    }
