@@ -1,0 +1,1 @@
+"""What is kept: one SQLite file, rows stored one by one."""

@@ -1,0 +1,121 @@
+"""Which cells are filled, kept in memory as one integer per row, and the tables they form.
+
+A table is what Sheets calls the data region: from a filled cell, the rectangle grows on all four sides while the cells
+beside it (corners excepted) hold anything. The table that the last append made is remembered, so that the next one does
+not walk over all rows again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.sheets.text.a1 import Area
+
+
+@dataclass(slots=True)
+class Table:
+    """A region and the columns filled anywhere in its rows."""
+
+    area: Area
+    columns: int
+
+
+class Occupancy:
+    """The filled cells of a sheet."""
+
+    def __init__(self, masks: dict[int, int]) -> None:
+        self.masks = masks
+        self.last = max(masks, default=-1)
+        self._known: Table | None = None
+
+    def set(self, r: int, mask: int) -> None:
+        """Row `r` is now filled as `mask` says."""
+        if self._known and not self._follows(r, mask):
+            self._known = None
+        if mask:
+            self.masks[r] = mask
+            self.last = max(self.last, r)
+        elif self.masks.pop(r, None) is not None and r == self.last:
+            self.last = max(self.masks, default=-1)
+
+    def _follows(self, r: int, mask: int) -> bool:
+        """Whether the remembered table survives this write: it is only made longer, within its columns."""
+        known = self._known
+        assert known is not None
+        if self.masks.get(r, 0) == mask:
+            return True
+        if r != known.area.bottom or r in self.masks or r + 1 in self.masks:
+            return False
+        inside = span_mask(known.area.left, known.area.right)
+        if not mask & inside or mask & ~inside:
+            return False
+        known.area = Area(known.area.top, known.area.left, r + 1, known.area.right)
+        known.columns |= mask
+        return True
+
+    def last_filled(self, area: Area) -> tuple[int, int] | None:
+        """The last filled cell of the area, in reading order."""
+        window = span_mask(area.left, area.right)
+        if min(area.bottom, self.last + 1) - area.top > len(self.masks):
+            rows = sorted((r for r in self.masks if area.top <= r < area.bottom), reverse=True)
+        else:
+            rows = list(range(min(area.bottom, self.last + 1) - 1, area.top - 1, -1))
+        for r in rows:
+            found = self.masks.get(r, 0) & window
+            if found:
+                return r, found.bit_length() - 1
+        return None
+
+    def table_at(self, row: int, column: int) -> Area:
+        """The table around a filled cell."""
+        known = self._known
+        if known and known.area.top <= row < known.area.bottom and known.area.left <= column < known.area.right:
+            return known.area
+        table = self._grow(row, column)
+        self._known = table
+        return table.area
+
+    def _grow(self, row: int, column: int) -> Table:
+        top, bottom, left, right = row, row + 1, column, column + 1
+        columns = self.masks.get(row, 0)
+        while True:
+            before = (top, bottom, left, right)
+            inside = span_mask(left, right)
+            while top > 0 and self.masks.get(top - 1, 0) & inside:
+                top -= 1
+                columns |= self.masks[top]
+            while self.masks.get(bottom, 0) & inside:
+                columns |= self.masks[bottom]
+                bottom += 1
+            while left > 0 and columns >> (left - 1) & 1:
+                left -= 1
+            while columns >> right & 1:
+                right += 1
+            if before == (top, bottom, left, right):
+                return Table(Area(top, left, bottom, right), columns)
+
+    def table_for(self, area: Area) -> Area | None:
+        """The last table that the area touches; None where it touches none."""
+        found = self.last_filled(area)
+        if found:
+            return self.table_at(*found)
+        return self._around(area.top, area.left)
+
+    def _around(self, row: int, column: int) -> Area | None:
+        """The table in whose rectangle an empty cell lies, if any."""
+        cell = Area(row, column, row + 1, column + 1)
+        left_of = self.masks.get(row, 0) & span_mask(0, column)
+        candidates = [(row, left_of.bit_length() - 1)] if left_of else []
+        above = next((r for r in range(row - 1, -1, -1) if self.masks.get(r, 0) >> column & 1), None)
+        if above is not None:
+            candidates.append((above, column))
+        for place in candidates:
+            table = self.table_at(*place)
+            if table.contains(cell):
+                return table
+        return None
+
+
+def span_mask(left: int, right: int) -> int:
+    """The bits of the columns from `left` up to `right`."""
+    return ((1 << right) - 1) & ~((1 << left) - 1)

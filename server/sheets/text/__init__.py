@@ -1,0 +1,1 @@
+"""What people and clients write: ranges, field masks, typed-in values, number formats, formulas. Pure."""

@@ -1,0 +1,1 @@
+"""HTTP: routes, authorisation, faults, quotas and the page."""
