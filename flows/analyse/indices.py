@@ -1,0 +1,163 @@
+"""Indices of state dynamics for every person at once.
+
+A pair (a, b) is two consecutive answered beeps of one day, one beep apart: no overnight lag, no skipped beep.
+All indices are sums over a person's answers or pairs, so one pass of segment sums serves everybody.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from flows.analyse.panel import Floats, Ints, Panel, linked, run_starts
+
+MIN_PAIRS = 10
+"""Pairs an index of change needs (facts on reliability: Wendt et al. 2020)."""
+
+ACUTE = 0.9
+"""Quantile of the absolute differences of all people above which a rise is acute (Jahng et al. 2008)."""
+
+FIRST = ("person", "n", "n_pairs", "mean", "sd", "rel_sd", "mssd", "rmssd", "pac", "inertia", "differentiation")
+
+
+def six(
+    code: Ints, day: Ints, beep: Ints, y: Floats, scale: tuple[float, float], people: int, *, min_pairs: int = MIN_PAIRS
+) -> dict[str, Floats | Ints]:
+    """Count, level, variability, relative variability, instability and acute change of every person.
+
+    Parameters
+    ----------
+    code, day, beep, y
+        Answered beeps sorted by person, day and beep (see `Panel`), each of shape (n,); `y` without nan.
+    scale
+        Lowest and highest possible value.
+    people
+        Number of people p; those without rows get n = 0 and nan.
+    min_pairs
+        Pairs below which `mssd`, `rmssd` and `pac` are nan.
+
+    Returns
+    -------
+    dict of arrays of shape (p,)
+        n, n_pairs, mean, sd (ddof 1), rel_sd (Mestdagh et al. 2018), mssd (von Neumann 1941), rmssd, and pac: the
+        share of b - a at or above the 90th percentile of |b - a| over all people (Jahng et al. 2008; Trull 2008).
+    """
+    n = np.bincount(code, minlength=people)
+    starts = run_starts(code)
+    here = code[starts]
+    base = np.zeros(people)
+    base[here] = y[starts]
+    # sums of distances from a person's first answer: exactly zero for a constant series
+    off = y - np.repeat(y[starts], np.diff(starts, append=len(y)))
+    total, square = _sums(off, starts, here, people), _sums(off * off, starts, here, people)
+    link = linked(day, beep)
+    step, who = (y[1:] - y[:-1])[link], code[1:][link]
+    pairs = np.bincount(who, minlength=people)
+    moved = np.bincount(who, weights=step * step, minlength=people)
+    acute = np.bincount(who[step >= acute_cut(step)], minlength=people)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(n > 0, base + total / n, np.nan)
+        sd = np.sqrt(np.maximum(np.where(n > 1, (square - total * total / n) / (n - 1), np.nan), 0))
+        enough = pairs >= max(min_pairs, 1)
+        mssd = np.where(enough, moved / pairs, np.nan)
+        pac = np.where(enough, acute / pairs, np.nan)
+    return {
+        "n": n,
+        "n_pairs": pairs,
+        "mean": mean,
+        "sd": sd,
+        "rel_sd": relative_sd(sd, mean, n, scale),
+        "mssd": mssd,
+        "rmssd": np.sqrt(mssd),
+        "pac": pac,
+    }
+
+
+def _sums(values: Floats, starts: Ints, here: Ints, people: int) -> Floats:
+    """Sum of each person's run of rows."""
+    out = np.zeros(people)
+    if len(starts):
+        out[here] = np.add.reduceat(values, starts)
+    return out
+
+
+def acute_cut(step: Floats) -> float:
+    """Size from which a rise counts as acute: the 90th percentile of |b - a|, never a change of nothing."""
+    return float(np.quantile(np.abs(step), ACUTE)) if len(step) else np.inf
+
+
+def relative_sd(sd: Floats, mean: Floats, n: Ints, scale: tuple[float, float]) -> Floats:
+    """SD over the largest SD that n answers with this mean can have on a bounded scale.
+
+    The largest variance puts as many answers as possible on either end and one between them
+    (Mestdagh, M., et al. 2018, Psychol Methods 23(4):690, eq. 3). nan where the mean is on an end.
+    """
+    lo, hi = scale
+    with np.errstate(divide="ignore", invalid="ignore"):
+        top = np.clip(np.floor(n * (mean - lo) / (hi - lo)), 0, np.maximum(n - 1, 0))
+        bottom = n - 1 - top
+        rest = n * mean - top * hi - bottom * lo
+        largest = (top * (hi - mean) ** 2 + bottom * (lo - mean) ** 2 + (rest - mean) ** 2) / (n - 1)
+        # an end of the scale is reached up to rounding of the mean
+        largest = np.where(np.minimum(mean - lo, hi - mean) < 1e-9 * (hi - lo), 0.0, largest)
+        return np.where((n > 1) & (largest > 0), sd / np.sqrt(largest), np.nan)
+
+
+def lag_sums(code: Ints, day: Ints, beep: Ints, y: Floats, people: int) -> dict[str, Floats]:
+    """Sums over pairs from which slope and correlation of b on a follow; values are centred on the person's mean."""
+    n = np.maximum(np.bincount(code, minlength=people), 1)
+    z = y - (np.bincount(code, weights=y, minlength=people) / n)[code]
+    link = linked(day, beep)
+    a, b, who = z[:-1][link], z[1:][link], code[1:][link]
+    columns = {"m": np.ones(len(a)), "a": a, "b": b, "aa": a * a, "bb": b * b, "ab": a * b}
+    return {k: np.bincount(who, weights=v, minlength=people).astype(float) for k, v in columns.items()}
+
+
+def inertia(sums: dict[str, Floats], min_pairs: int = MIN_PAIRS) -> tuple[Floats, Floats]:
+    """Slope and correlation of b on a over a person's pairs (Kuppens et al. 2010); nan for too few or constant a."""
+    m = sums["m"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sxx = sums["aa"] - sums["a"] ** 2 / m
+        syy = sums["bb"] - sums["b"] ** 2 / m
+        sxy = sums["ab"] - sums["a"] * sums["b"] / m
+        flat = sxx <= 1e-12 * np.maximum(sums["aa"], 1e-300)
+        slope = np.where(flat | (m < min_pairs), np.nan, sxy / sxx)
+        level = flat | (syy <= 1e-12 * np.maximum(sums["bb"], 1e-300)) | (m < min_pairs)
+        correlation = np.where(level, np.nan, sxy / np.sqrt(sxx * syy))
+    return slope, correlation
+
+
+def indices(panel: Panel, items: Floats | None = None) -> pd.DataFrame:
+    """Every index of every person, those named in `FIRST` first.
+
+    Parameters
+    ----------
+    panel
+        Beeps, unanswered ones included where the source lists them.
+    items
+        Items for the differentiation, shape (n, k), rows as in `panel`; those of the panel by default.
+
+    Returns
+    -------
+    DataFrame
+        One row per person. nan where an index needs more than the person answered. `*_low` and `*_high` are the
+        ends of 95% intervals (see `flows.analyse.uncertainty`).
+    """
+    from flows.analyse import further, uncertainty  # noqa: PLC0415 - both build on the functions above
+
+    people = len(panel.persons)
+    items = panel.items if items is None else items
+    there = np.isfinite(panel.y)
+    part = panel.take(there)
+    table: dict[str, object] = {"person": panel.persons}
+    table |= six(part.code, part.day, part.beep, part.y, part.scale, people)
+    slope, correlation = inertia(lag_sums(part.code, part.day, part.beep, part.y, people))
+    table["inertia"] = slope
+    table["differentiation"] = further.differentiation(part.code, items[there], people)
+    table["autocorrelation"] = correlation
+    table |= uncertainty.intervals(part, items[there], table)
+    table |= further.timing(part, people)
+    table |= further.compliance(panel, there)
+    table |= further.rhythms(part, people)
+    table |= further.early_warning(part, people)
+    return pd.DataFrame(table)
