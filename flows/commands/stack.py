@@ -156,13 +156,12 @@ def running(
         try:
             free = ports.chosen(strict=strict_ports)
             prefect = _start_prefect(stack, free, os.environ)
-            for name, start in (
-                ("ClearML", lambda: _start_clearml(stack, free, os.environ, webapp)),
-                ("Telegram", lambda: _start_telegram(stack, settings, free)),
-                ("Sheets", lambda: _start_sheets(stack, settings, free)),
-            ):
-                tell(f"starting {name}")
-                start()
+            tell("starting ClearML")
+            _start_clearml(stack, free, os.environ, webapp)
+            tell("starting Telegram")
+            _start_telegram(stack, settings, free)
+            tell("starting Sheets")
+            _start_sheets(stack, settings, free)
             tell("starting Prefect")
             if prefect is not None:
                 await_http(prefect, f"{stack.environment['PREFECT_API_URL']}/health")

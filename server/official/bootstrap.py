@@ -109,9 +109,7 @@ def bootstrap(environment: dict[str, str], conf: Path) -> Bootstrap:
     done = Bootstrap()
     for name in PROJECTS:
         known = any(p["name"] == name for p in api("projects.get_all", name=f"^{name}$")["projects"])
-        _make_once(
-            done, f"project {name}", known, lambda name=name: api("projects.create", name=name, description="Moodflow")
-        )
+        _make_once(done, f"project {name}", known, partial(api, "projects.create", name=name, description="Moodflow"))
     for name in QUEUES:
         known = any(q["name"] == name for q in api("queues.get_all", name=f"^{name}$")["queues"])
         _make_once(done, f"queue {name}", known, partial(api, "queues.create", name=name))

@@ -1,0 +1,344 @@
+"""A study's people as respondents in the local Telegram: they see what a person sees and tap what a person taps.
+
+Nothing goes past the bot: a respondent gets prompts as messages, finds the buttons in them, and taps. The study's time
+is kept by the shared clock. Between two times at which somebody is prompted, people tap through their items side by
+side; each then submits at the study's own answer time, in order, because a response's time is that of its submission.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from flows.clock import SharedClock
+from flows.commands.errors import ServiceError
+from flows.commands.studies import Beep, Replay
+from flows.settings import Settings
+from flows.store import Prompt, Store
+from flows.survey.callbacks import Callback, decode
+from flows.survey.definition import Survey, load
+
+FIRST_USER = 500_000_000
+PATIENCE = 120.0
+
+
+@dataclass
+class Screen:
+    """A message with buttons as it stands in a chat now."""
+
+    chat_id: int
+    message_id: int
+    buttons: tuple[tuple[str, Callback], ...]
+
+    def find(self, kind: str, value: str | None = None) -> str | None:
+        """Callback data of the first button of a kind (and value), None where there is none."""
+        for data, callback in self.buttons:
+            if callback.kind == kind and (value is None or callback.value == value):
+                return data
+        return None
+
+
+@dataclass
+class Respondent:
+    """One person of the study: who they are in Telegram and in the store."""
+
+    number: int
+    user_id: int
+    language: str
+    chat_id: int = 0
+    person: str = ""
+
+
+@dataclass
+class Filling:
+    """A prompt somebody is answering."""
+
+    respondent: Respondent
+    beep: Beep
+    prompt: Prompt
+    at: datetime
+    ready: bool = False
+    done: bool = False
+
+
+class Phone:
+    """All respondents' phones: one stream of what they see, one batch of what they tap."""
+
+    def __init__(self, root: str) -> None:
+        self._http = httpx.Client(base_url=f"{root.rstrip('/')}/client/", timeout=60)
+        self._after = 0
+        self._taps: list[dict[str, Any]] = []
+
+    def call(self, method: str, **body: Any) -> Any:
+        """One call of the user side."""
+        return self._http.post(method, json=body).raise_for_status().json()
+
+    def tap(self, user_id: int, screen: Screen, data: str) -> None:
+        """Tap a button, with the next batch."""
+        self._taps.append(
+            {
+                "method": "tap",
+                "user_id": user_id,
+                "chat_id": screen.chat_id,
+                "message_id": screen.message_id,
+                "data": data,
+            }
+        )
+
+    def write(self, user_id: int, text: str) -> None:
+        """Write a message, with the next batch."""
+        self._taps.append({"method": "send", "user_id": user_id, "text": text})
+
+    def flush(self) -> None:
+        """Send what was tapped since."""
+        if self._taps:
+            self._http.post("batch", json=self._taps).raise_for_status()
+            self._taps = []
+
+    def look(self, seconds: float = 5.0) -> list[dict[str, Any]]:
+        """What changed in the chats since the last look; waits for something to change."""
+        self.flush()
+        answer = self._http.get("events", params={"after": self._after, "timeout": seconds, "limit": 1000})
+        said = answer.raise_for_status().json()
+        self._after = said["last"] if said["events"] else self._after
+        events: list[dict[str, Any]] = said["events"]
+        return events
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+
+@dataclass
+class Replayer:
+    """Drives one study through a running stack."""
+
+    settings: Settings
+    study: Replay
+    survey: Survey
+    phone: Phone
+    clock: SharedClock
+    store: Store
+    people: dict[int, Respondent] = field(default_factory=dict)
+    screens: dict[str, Screen] = field(default_factory=dict)
+    chats: dict[int, Screen] = field(default_factory=dict)
+    filling: dict[str, Filling] = field(default_factory=dict)
+    planned: dict[str, tuple[Respondent, Beep, Prompt]] = field(default_factory=dict)
+    advance: Callable[[], None] = lambda: None
+
+    def run(self) -> None:
+        """Enrol everybody, live through the study, and stop on the morning after it."""
+        self.clock.set(self.study.start - timedelta(hours=1))
+        self._enrol()
+        for start, end in self.study.stretches():
+            self._plan(start, end)
+            self._live(start, end)
+        self._rest()
+
+    # -- enrolment ---------------------------------------------------------------------------------------------
+
+    def _enrol(self) -> None:
+        waiting = {}
+        for number in self.study.numbers:
+            one = Respondent(number, FIRST_USER + number, self.survey.languages[number % len(self.survey.languages)])
+            body = {"user_id": one.user_id, "first_name": f"Respondent {number}", "language_code": one.language}
+            one.chat_id = self.phone.call("start", **body, payload=self.survey.name)["chat_id"]
+            self.people[one.chat_id] = waiting[one.chat_id] = one
+        self._until(lambda: not self._still_outside(waiting), "everybody to be enrolled", self._agree)
+        for one in self.people.values():
+            slots = self.study.slots(one.number)
+            if slots:
+                self.store.slots.add(one.person, slots)
+
+    def _still_outside(self, waiting: dict[int, Respondent]) -> bool:
+        for chat_id, one in list(waiting.items()):
+            known = self.store.people.by_chat(chat_id)
+            if known is not None and known.state == "active":
+                one.person = known.person
+                del waiting[chat_id]
+        return bool(waiting)
+
+    def _agree(self, screen: Screen) -> None:
+        """Answer whatever the enrolment asks."""
+        one = self.people[screen.chat_id]
+        wishes = (("consent", "yes"), ("language", one.language), ("timezone", self.survey.timezone))
+        data = next((d for kind, value in wishes if (d := screen.find(kind, value))), None)
+        data = data or next((d for kind in ("country", "timezone") if (d := screen.find(kind))), None)
+        if data:
+            self.phone.tap(one.user_id, screen, data)
+
+    # -- the study ---------------------------------------------------------------------------------------------
+
+    def _plan(self, start: datetime, end: datetime) -> None:
+        """Let the survey flow plan a stretch, and learn which prompts it made."""
+        from flows.survey.flow import survey  # imports Prefect, which is slow
+
+        self.clock.set(max(start, self.clock.now()))
+        survey(lookahead_minutes=int((end - start) / timedelta(minutes=1)))
+        for one in self.people.values():
+            for prompt in self.store.prompts.of(one.person, since=start):
+                beep = self.study.beeps.get((one.number, prompt.day, prompt.beep))
+                if beep is not None and prompt.prompt_id not in self.planned:
+                    self.planned[prompt.prompt_id] = (one, beep, prompt)
+
+    def _live(self, start: datetime, end: datetime) -> None:
+        """Go from prompt to prompt, answering in between."""
+        moments = sorted({p.slot_at for _, _, p in self.planned.values() if start < p.slot_at <= end})
+        for moment, following in zip(moments, [*moments[1:], end], strict=True):
+            self._submit_until(moment)
+            self.clock.set(max(moment, self.clock.now()))
+            due = {key: self.planned.pop(key) for key in [k for k, v in self.planned.items() if v[2].slot_at == moment]}
+            self._until(partial(self._shown, due.keys()), f"the prompts of {moment.isoformat()}")
+            for key, (one, beep, prompt) in due.items():
+                at = beep.time(prompt.slot_at)
+                if at is not None:
+                    self.filling[key] = Filling(one, beep, prompt, at)
+                else:
+                    self.advance()
+            self._fill(following)
+        self._submit_until(end)
+
+    def _fill(self, until: datetime) -> None:
+        """Everybody who answers before `until` taps through the items."""
+        mine = [key for key, f in self.filling.items() if f.at <= until and not f.ready]
+        for key in mine:
+            self._next_tap(self.screens[key], key)
+        self._until(lambda: all(self.filling[key].ready for key in mine), "items to be answered", self._continue)
+
+    def _continue(self, screen: Screen) -> None:
+        key = _prompt_of(screen)
+        if key in self.filling:
+            self._next_tap(screen, key)
+
+    def _next_tap(self, screen: Screen, key: str) -> None:
+        filling = self.filling[key]
+        if screen.find("submit"):
+            filling.ready = True
+            return
+        index = max((c.item for _, c in screen.buttons if c.kind != "back"), default=-1)
+        if index < 0 or filling.ready:
+            return
+        item = self.survey.items[index]
+        value = filling.beep.answers.get(item.id)
+        data = screen.find("skip") if value is None else screen.find("value", f"{value:g}")
+        if data:
+            self.phone.tap(filling.respondent.user_id, screen, data)
+        else:
+            self.phone.write(filling.respondent.user_id, f"{value:g}")
+
+    def _submit_until(self, until: datetime) -> None:
+        """Submit, one by one at the study's time, what is answered by `until`."""
+        for key, filling in sorted(self.filling.items(), key=lambda entry: entry[1].at):
+            if filling.at > until:
+                break
+            if not filling.ready:
+                self._fill(filling.at)
+            self.clock.set(max(filling.at, self.clock.now()))
+            screen = self.screens[key]
+            data = screen.find("submit")
+            if data is None:
+                raise ServiceError(f"prompt {key} offers no way to submit; see {self.settings.home}/logs/bot.log")
+            self.phone.tap(filling.respondent.user_id, screen, data)
+            self._until(partial(self._taken, key), f"prompt {key} to be taken")
+            del self.filling[key]
+            self.advance()
+
+    def _rest(self) -> None:
+        """Let what is left expire, and stop at ten on the morning after, when people may be written to."""
+        schedule = self.survey.schedule
+        end = self.clock.now() + schedule.expires_after + schedule.finish_within + timedelta(minutes=1)
+        self.clock.set(end)
+        self.clock.set(self.study.morning_after(end, self.survey.timezone))
+
+    # -- what people see ---------------------------------------------------------------------------------------
+
+    def _until(self, reached: Callable[[], bool], what: str, react: Callable[[Screen], None] = lambda _: None) -> None:
+        deadline = time.monotonic() + PATIENCE
+        self.phone.flush()
+        while not reached():
+            for screen in self._see(self.phone.look(0.2)):
+                react(screen)
+                deadline = time.monotonic() + PATIENCE
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log"
+                )
+
+    def _see(self, events: Iterable[dict[str, Any]]) -> Iterator[Screen]:
+        for event in events:
+            if event["type"] not in {"message", "edit"} or event["chat_id"] not in self.people:
+                continue
+            screen = _screen(event)
+            key = _prompt_of(screen)
+            if key:
+                self.screens[key] = screen
+            else:
+                self._forget(screen)
+            if screen.buttons:
+                yield screen
+
+    def _shown(self, keys: Collection[str]) -> bool:
+        return all(key in self.screens for key in keys)
+
+    def _taken(self, key: str) -> bool:
+        return key not in self.screens
+
+    def _forget(self, screen: Screen) -> None:
+        """Drop a prompt whose buttons are gone: it was taken or has expired."""
+        for key, shown in list(self.screens.items()):
+            if (shown.chat_id, shown.message_id) == (screen.chat_id, screen.message_id):
+                del self.screens[key]
+
+
+def _screen(event: dict[str, Any]) -> Screen:
+    message = event["message"]
+    rows = (message.get("reply_markup") or {}).get("inline_keyboard", [])
+    found = [(b["callback_data"], decode(b["callback_data"])) for row in rows for b in row if "callback_data" in b]
+    buttons = tuple((data, callback) for data, callback in found if callback is not None)
+    return Screen(event["chat_id"], message["message_id"], buttons)
+
+
+def _prompt_of(screen: Screen) -> str:
+    return next((callback.prompt for _, callback in screen.buttons if callback.prompt), "")
+
+
+def replay(settings: Settings, study: Replay, *, console: Console) -> None:
+    """Replay `study` into the stack that `settings` names, with a progress bar.
+
+    Raises
+    ------
+    ServiceError
+        If the bot does not react within two minutes: what was awaited, and where its log is.
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Store.open(settings.database) as store, Progress(*columns, console=console) as progress:
+        bar = progress.add_task("replaying beeps", total=len(study.beeps))
+        phone = Phone(settings.telegram_url)
+        try:
+            driver = Replayer(
+                settings,
+                study,
+                load(settings.survey),
+                phone,
+                SharedClock(settings.home),
+                store,
+                advance=lambda: progress.advance(bar),
+            )
+            driver.run()
+            progress.update(bar, completed=len(study.beeps))
+        finally:
+            phone.close()
