@@ -49,7 +49,7 @@ class Stored:
     small: bool = True
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: Any) -> str:  # noqa: PLR0911 - a table of kinds reads best as one
     """Which of the kinds this module knows `value` is, told by its class's module and name."""
     if value is None:
         return "none"
@@ -96,7 +96,8 @@ def record_result(record: Record, name: str, value: Any) -> None:
     elif record.policy == "summary":
         record.extra.update({f"{name}_{k}": v for k, v in summary(value).items()})
     else:
-        _FULL.get(kind, _describe)(record, name, value)
+        record_as: Callable[[Record, str, Any], None] = _FULL.get(kind, _describe)
+        record_as(record, name, value)
 
 
 def _numbers(name: str, value: Any) -> dict[str, float]:
@@ -127,7 +128,7 @@ def _describe(record: Record, name: str, value: Any) -> None:
     record.extra.update({f"{name}_{k}": v for k, v in summary(value).items()})
 
 
-_FULL: dict[str, Callable[[Any, str, Any], None]] = {
+_FULL: dict[str, Callable[[Record, str, Any], None]] = {
     "frame": _frame,
     "series": _frame,
     "array": lambda record, name, value: record.artifact(name, value),
@@ -148,7 +149,8 @@ def summary(value: Any) -> dict[str, str]:
     Returns
     -------
     dict
-        Texts by name: `type` always; `rows`, `columns`, `dtypes`, `missing`, `shape`, `len`, `sha256` where they apply.
+        Texts by name: `type` always; `rows`, `columns`, `dtypes`, `missing`, `shape`, `len`, `sha256` where they
+        apply.
     """
     kind = kind_of(value)
     found = {"type": f"{type(value).__module__}.{type(value).__qualname__}"}

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import requests
+import requests  # type: ignore[import-untyped]  # its stubs are not among the test tools
 
 from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
 
@@ -36,10 +36,13 @@ def _open_session() -> Any:
     from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above
 
     # the SDK's own configuration, read anew, so that what is changed here stays here
-    config = load_config(Path(sdk_config.__file__).parent)
+    config = load_config(str(Path(sdk_config.__file__).parent))
     config.set_overrides({"api": {"http": {"wait_on_maintenance_forever": False}}})
     try:
-        return Session(config=config, http_retries_config=dict(_NO_RETRIES))
+        return Session(
+            config=config,  # type: ignore[arg-type]  # what it does itself
+            http_retries_config=dict(_NO_RETRIES),
+        )
     except MissingConfigError as error:
         raise NotConfigured("ClearML has no credentials here.", hint=_HINT_CONFIGURE) from error
     except LoginError as error:

@@ -73,7 +73,8 @@ def task(
         ClearML project; default: the flow's.
     capture
         `full`: parameters, results, logs and exceptions. `summary`: shapes, types, counts and hashes of results, and
-        numbers; no content of tables, texts and exceptions. `none`: that it ran, and how it ended. Default: the flow's.
+        numbers; no content of tables, texts and exceptions. `none`: that it ran, and how it ended. Default: the
+        flow's.
     strict
         Let the task fail where it cannot be recorded.
     task_type
@@ -135,7 +136,8 @@ def flow(
     name
         As Prefect's.
     project
-        ClearML project; default `Prefect`. The run is a controller task in `<project>/.pipelines/<flow>`, its task runs
+        ClearML project; default `Prefect`. The run is a controller task in `<project>/.pipelines/<flow>`, its task
+        runs
         are tasks in `<project>/<flow>`.
     capture
         What is recorded without asking, here and in tasks that do not say otherwise; see `task`.
@@ -189,7 +191,7 @@ def _wrap(fn: Callable[..., Any], meta: Meta) -> Callable[..., Any]:
 
     elif inspect.isgeneratorfunction(fn):
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             return (yield from call_generator(meta, fn, args, kwargs))
 
     elif inspect.iscoroutinefunction(fn):
@@ -199,7 +201,7 @@ def _wrap(fn: Callable[..., Any], meta: Meta) -> Callable[..., Any]:
 
     else:
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
             return call_sync(meta, fn, args, kwargs)
 
     named: Any = functools.wraps(fn)(wrapper)

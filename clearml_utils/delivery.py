@@ -1,7 +1,9 @@
 """From spooled records to calls, so that repeating any of them changes nothing.
 
-ClearML's `tasks.create` takes no key. So every task carries the system tag `prefect:<run id>`; it is looked up before it is
-created, many at a time. Scalars, plots, artifacts and properties overwrite themselves. Console lines do not: after a send whose
+ClearML's `tasks.create` takes no key. So every task carries the system tag `prefect:<run id>`; it is looked up before
+it is
+created, many at a time. Scalars, plots, artifacts and properties overwrite themselves. Console lines do not: after a
+send whose
 end is unknown, the server is asked which of them it has.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,14 @@ from clearml_utils.errors import Rejected
 from clearml_utils.spool import Op, Segment
 
 MARK = "prefect:"
+OURS = "prefect"
+_PATIENCE_SECONDS = 60.0
 _PAGE = 200
 _NAME_LIMIT = 250
 _EVENTS = 1_000
 
 
-class Held(Exception):  # noqa: N818 - not an error: these records wait for another process's
+class Held(Exception):
     """The parent of a task is not there yet."""
 
 
@@ -151,7 +156,7 @@ class Delivery:
             if op.kind == "events":
                 continue
             if not self._has(segment, op.run):
-                if op.kind != "close":
+                if time.time() - op.at > _PATIENCE_SECONDS:
                     refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
                     segment.done([op])
                 continue
@@ -203,9 +208,10 @@ class Delivery:
         parent = None
         if body.get("parent"):
             parent = self.ids.get(str(body["parent"]))
-            if parent is None and not body.get("orphan"):
+            if parent is None and time.time() - op.at < _PATIENCE_SECONDS:
                 raise Held(op.run)
         controller = body["type"] == "controller"
+        also = [str(run) for run in body.get("also") or []]
         project = (
             self.projects.pipeline(body["project"], body["flow"])
             if controller
@@ -218,7 +224,7 @@ class Delivery:
             "type": body["type"],
             "project": project,
             "tags": body.get("tags") or [],
-            "system_tags": [mark(op.run), *map(mark, body.get("also") or []), *(["pipeline"] if controller else [])],
+            "system_tags": [OURS, mark(op.run), *map(mark, also), *(["pipeline"] if controller else [])],
             "hyperparams": hyperparams(body.get("hyperparams") or {}),
             "configuration": configuration(body.get("configuration") or {}),
             "script": body.get("script") or {},
@@ -227,8 +233,9 @@ class Delivery:
         if parent:
             request["parent"] = parent
         made = str(self.connection.call("tasks.create", **request)["id"])
-        self.ids[op.run] = made
-        segment.remember({op.run: made})
+        known = dict.fromkeys([op.run, *also], made)
+        self.ids.update(known)
+        segment.remember(known)
         if body.get("runtime"):
             self.connection.call("tasks.edit", task=made, runtime=body["runtime"], force=True)
 
@@ -346,9 +353,7 @@ class Delivery:
     def edit(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Add tags, set parameters and properties."""
         if op.body.get("tags"):
-            now = self.connection.call("tasks.get_all", id=[task], only_fields=["tags"], search_hidden=True)["tasks"]
-            tags = sorted({*(now[0].get("tags") or [] if now else []), *op.body["tags"]})
-            self.connection.call("tasks.update", task=task, tags=tags)
+            self.connection.call("tasks.update_tags", ids=[task], add_tags=list(op.body["tags"]))
         if op.body.get("hyperparams"):
             items = [item for section in hyperparams(op.body["hyperparams"]).values() for item in section.values()]
             self.connection.call("tasks.edit_hyper_params", task=task, hyperparams=items, force=True)

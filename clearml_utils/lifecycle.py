@@ -1,7 +1,9 @@
 """What happens to a ClearML record when a Prefect run begins, ends an attempt, or reaches its final state.
 
-Prefect's own truth comes from two sides: the wrapper around the function sees every attempt, its arguments, its result and its
-exception; the state hooks see the final state, also where the function is never called (cached). What neither sees (a SIGKILL, an
+Prefect's own truth comes from two sides: the wrapper around the function sees every attempt, its arguments, its
+result and its
+exception; the state hooks see the final state, also where the function is never called (cached). What neither sees (a
+SIGKILL, an
 upstream that failed) is the reconciler's.
 """
 
@@ -25,6 +27,7 @@ from clearml_utils.logs import listen
 from clearml_utils.pipeline import Graph, Step
 from clearml_utils.record import NULL, Capture, Record
 from clearml_utils.recorder import Recorder, recorder
+from clearml_utils.states import LOST, settled, tags
 
 log = logging.getLogger("clearml_utils")
 CURRENT: ContextVar[str] = ContextVar("clearml_utils_run", default="")
@@ -175,7 +178,7 @@ def _task_attempt_over(rec: Recorder, record: Record, name: str, error: BaseExce
     if error is None:
         record.outcome = {"status": "completed", "reason": "", "message": ""}
         return
-    say_error(rec, record, error, f"attempt {record.attempts} raised {name}")
+    say_error(record, error, f"attempt {record.attempts} raised {name}")
     record.outcome = {"status": "failed", "reason": name, "message": message_of(rec, record, error)}
     if not isinstance(error, Exception) and not isinstance(error, GeneratorExit):
         # Prefect calls no hook for a crash; should a hook come after all (an async timeout), it has the last word
@@ -209,14 +212,12 @@ def _close_task(rec: Recorder, record: Record, status: str, reason: str, message
     properties: dict[str, Any] = {**record.extra}
     if record.attempts > 1:
         properties["attempts"] = record.attempts
-    tags = [reason] if reason in {"cached", "timed out", "crashed"} else []
-    if record.attempts > 1:
-        tags.append("retried")
+    marks = [*tags(reason), *(["retried"] if record.attempts > 1 else [])]
     body: dict[str, Any] = {"status": status, "reason": reason, "message": message or _took(record)}
     if properties:
         body["hyperparams"] = {"properties": properties}
-    if tags:
-        body["tags"] = tags
+    if marks:
+        body["tags"] = marks
     rec.close(record, body)
     for graph in list(rec.graphs):
         step = rec.graphs[graph].steps.get(record.run)
@@ -298,7 +299,7 @@ def _flow_attempt_over(rec: Recorder, record: Record, name: str, error: BaseExce
     if error is None:
         record.outcome = {"status": "completed", "reason": "", "message": ""}
         return
-    say_error(rec, record, error, f"the flow raised {name}")
+    say_error(record, error, f"the flow raised {name}")
     record.outcome = {"status": "failed", "reason": name, "message": message_of(rec, record, error)}
 
 
@@ -314,7 +315,8 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
     run = str(flow_run.id)
     record = rec.live.get(run) or _open_flow(rec, meta, flow, flow_run, {})
     _sweep(rec, run)
-    status, reason = _flow_status(state)
+    end = settled(state) or LOST
+    status, reason = end.status, end.reason
     outcome = record.outcome or {}
     body: dict[str, Any] = {
         "status": status,
@@ -324,7 +326,7 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
     if record.extra:
         body["hyperparams"] = {"properties": record.extra}
     if reason:
-        body["tags"] = [reason]
+        body["tags"] = tags(reason)
     rec.draw(run)
     rec.close(record, body)
     parent = next((f for f, g in rec.graphs.items() if f != run and _of_parent(g, flow_run)), None)
@@ -337,7 +339,7 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
             time.time(),
         )
         rec.step(parent, step)
-    if rec.flow_ended():
+    if rec.flow_ended() and not rec.live:
         rec.flush()
         links.finish(rec)
         rec.rest()
@@ -345,16 +347,6 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
 
 def _of_parent(graph: Graph, flow_run: Any) -> bool:
     return str(flow_run.parent_task_run_id) in graph.steps or str(flow_run.id) in graph.steps
-
-
-def _flow_status(state: Any) -> tuple[str, str]:
-    if state.is_completed():
-        return "completed", "cached" if state.name == "Cached" else ""
-    if state.is_cancelled() or state.is_cancelling():
-        return "stopped", "cancelled"
-    if state.is_crashed():
-        return "failed", "crashed"
-    return "failed", "timed out" if state.name == "TimedOut" else ""
 
 
 def _sweep(rec: Recorder, flow_run: str) -> None:
@@ -370,7 +362,7 @@ def _sweep(rec: Recorder, flow_run: str) -> None:
 # Shared
 
 
-def say_error(rec: Recorder, record: Record, error: BaseException, what: str) -> None:
+def say_error(record: Record, error: BaseException, what: str) -> None:
     """Put an exception into the log, as much of it as the policy allows."""
     if record.policy == "none":
         return

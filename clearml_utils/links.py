@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
@@ -50,7 +51,7 @@ def finish(rec: Recorder) -> None:
 def _link(rec: Recorder, run: str, task: str) -> None:
     url = task_url(rec, task)
     with get_client(sync_client=True) as client:
-        client.update_flow_run_labels(flow_run_id=run, labels={"clearml.task": task, "clearml.url": url})  # type: ignore[arg-type]
+        client.update_flow_run_labels(flow_run_id=UUID(run), labels={"clearml.task": task, "clearml.url": url})
         artifact = Artifact(
             key=f"clearml-{task}", type="markdown", description="ClearML", data=f"[ClearML task {task}]({url})"
         )

@@ -27,7 +27,7 @@ def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def recorded(values: Mapping[str, Any], policy: Capture, redactor: Redactor, secrets: frozenset[str]) -> dict[str, Any]:
-    """What is written of the arguments: nothing under `none`, no content under `summary`, redacted texts under `full`."""
+    """What is written of the arguments: nothing under `none`, no content under `summary`, else redacted texts."""
     shown: dict[str, Any] = {}
     for name, value in values.items():
         if name in {"self", "cls"}:

@@ -1,7 +1,8 @@
 """The graph of a flow run as ClearML's Pipelines page reads it. Pure: steps in, JSON out.
 
 The page wants the configuration item `Pipeline`: `{step: {parents, status, job_id, job_type, job_started, job_ended,
-job_code_section}}`. A step without `parents`, or a cycle, empties the whole graph without a word; so parents that are not
+job_code_section}}`. A step without `parents`, or a cycle, empties the whole graph without a word; so parents that are
+not
 steps are left out here, and an edge that would close a cycle is dropped.
 """
 

@@ -23,8 +23,10 @@ _TEXT_LIMIT = 60_000
 class Record:
     """The ClearML side of one Prefect run.
 
-    Every method returns at once: it writes to a local queue, and a thread of this process delivers. Nothing here raises
-    because ClearML is away, and nothing raises because of a value that cannot be recorded, unless the run is `strict`.
+    Every method returns at once: it writes to a local queue, and a thread of this process delivers. Nothing here
+    raises
+    because ClearML is away, and nothing raises because of a value that cannot be recorded, unless the run is
+    `strict`.
 
     Attributes
     ----------
@@ -37,7 +39,8 @@ class Record:
     def __init__(self, recorder: Recorder, run: str, *, policy: Capture = "full", strict: bool = False) -> None:
         self.run, self.policy, self.strict = run, policy, strict
         self._recorder = recorder
-        self._events: list[dict[str, Any]] = []
+        self._items: list[tuple[str, dict[str, Any]]] = []
+        self._count = 0
         self._guard = threading.Lock()
         self._last_log = 0
         self.attempts = 0
@@ -49,7 +52,7 @@ class Record:
     # What a user calls
 
     def scalar(self, title: str, series: str, value: float, iteration: int = 0) -> None:
-        """One point of the curve `series` in the plot `title`. NaN and infinities become a line of text that says so."""
+        """One point of the curve `series` in the plot `title`; NaN and infinities become a text that says so."""
         number = float(value)
         if not math.isfinite(number):
             self.text(f"{title}/{series} at iteration {iteration} is {number}: not a number ClearML can keep")
@@ -118,12 +121,12 @@ class Record:
 
     def tag(self, *tags: str) -> None:
         """Add tags to the ClearML task."""
-        self._recorder.add(self.run, [("edit", {"tags": list(tags)})])
+        self.keep("edit", {"tags": list(tags)})
 
     def properties(self, **properties: Any) -> None:
         """Set user properties of the ClearML task."""
         clean = {k: str(self._recorder.redactor.value(k, v)) for k, v in properties.items()}
-        self._recorder.add(self.run, [("edit", {"hyperparams": {"properties": clean}})])
+        self.keep("edit", {"hyperparams": {"properties": clean}})
 
     @property
     def task_id(self) -> str | None:
@@ -141,16 +144,21 @@ class Record:
 
     def flush(self) -> None:
         """Move what is buffered into the spool."""
-        with self._guard:
-            events, self._events = self._events, []
-        if events:
-            self._recorder.add(self.run, [("events", {"events": events})])
+        with self._guard:  # held while it is added: what comes later must not overtake
+            items, self._items, self._count = self._items, [], 0
+            if items:
+                self._recorder.add(self.run, items)
 
-    def take_events(self) -> list[dict[str, Any]]:
+    def keep(self, kind: str, body: dict[str, Any]) -> None:
+        """Buffer one thing to tell; the sender, or the end of the run, moves it on."""
+        with self._guard:
+            self._items.append((kind, body))
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
         """Hand over what is buffered."""
         with self._guard:
-            events, self._events = self._events, []
-        return events
+            items, self._items, self._count = self._items, [], 0
+            return items
 
     def result(self, value: Any, name: str = "result") -> None:
         """Record what the run returned, as its policy says."""
@@ -185,8 +193,11 @@ class Record:
     def _event(self, kind: str, **fields: Any) -> None:
         event = {"type": kind, "timestamp": int(time.time() * 1000), **fields}
         with self._guard:
-            self._events.append(event)
-            full = len(self._events) >= _BUFFER
+            if not self._items or self._items[-1][0] != "events":
+                self._items.append(("events", {"events": []}))
+            self._items[-1][1]["events"].append(event)
+            self._count += 1
+            full = self._count >= _BUFFER
         if full:
             self.flush()
 
@@ -250,7 +261,10 @@ class NullRecord(Record):
     def flush(self) -> None:
         """Do nothing."""
 
-    def take_events(self) -> list[dict[str, Any]]:
+    def keep(self, kind: str, body: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
         """Nothing."""
         return []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import socket
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("clearml_utils")
 _IDS = 20_000
+_MOST_LATER = 32
+WRITE = "_write"
 
 
 class Recorder:
@@ -37,6 +41,8 @@ class Recorder:
         self.opens: dict[str, dict[str, Any]] = {}
         self._dirty: dict[str, float] = {}
         self._lock = threading.RLock()
+        self._order_lock = threading.RLock()
+        self._later: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._segment: Segment | None = None
         self._on: bool | None = None
         self._dropped: dict[str, int] = {}
@@ -105,38 +111,79 @@ class Recorder:
 
     @property
     def segment(self) -> Segment:
-        """This process's part of the spool."""
+        """The part of the spool that is this process's."""
         with self._lock:
             if self._segment is None:
                 self._segment = Segment.create(self.options.spool)
             return self._segment
 
     def add(self, run: str, items: list[tuple[str, dict[str, Any]]], *, essential: bool = False) -> None:
-        """Append records to the spool and wake the sender; over the size limit all but the essential are counted out."""
+        """Append records to the spool and wake the sender; over the size limit only the essential."""
         if not self.on:
             return
-        try:
-            if not essential and self._size > self.options.spool_max_mb * 1e6:
-                self._drop(run, len(items))
-                return
-            self._size += self.segment.add(run, items)
-        except OSError as error:
-            self._broken(error)
+        if not essential and self._size > self.options.spool_max_mb * 1e6:
+            self._drop(run, items)
             return
-        except Exception as error:
-            if type(error).__module__ != "sqlite3":
-                raise
-            self._broken(error)
-            return
+        with self._order_lock:
+            if run in self._later or any(WRITE in body for _, body in items):
+                self._later.setdefault(run, []).extend(items)
+            else:
+                self._store(run, items)
         self.sender.wake()
+
+    def _store(self, run: str, items: list[tuple[str, dict[str, Any]]]) -> None:
+        try:
+            self._size += self.segment.add(run, items)
+        except (OSError, sqlite3.Error) as error:
+            self._broken(error)
+
+    def write_later(self) -> bool:
+        """From the sender: write the files of large artifacts, then spool what waited behind them; whether any did."""
+        did = False
+        while self._later:
+            with self._order_lock:
+                run = next(iter(self._later))
+                items = list(self._later[run])
+            for _, body in items:
+                if WRITE in body:
+                    self._write(body)
+            with self._order_lock:
+                rest = self._later[run][len(items) :]
+                self._store(run, items)
+                if rest:
+                    self._later[run] = rest
+                else:
+                    del self._later[run]
+            did = True
+        return did
+
+    def _write(self, body: dict[str, Any]) -> None:
+        """Write one artifact's file; a value that cannot be written is described instead."""
+        made: Stored = body.pop(WRITE)
+        assert made.write is not None  # noqa: S101 - only such are put off
+        try:
+            path = self.segment.blob(made.suffix)
+            made.write(path)
+            body["file"] = str(path.resolve())
+            body["size"] = path.stat().st_size
+            self._size += body["size"]
+        except Exception as error:  # noqa: BLE001 - the value is the user's and may raise anything
+            body["preview"] = f"not stored: {type(error).__name__}"
+            log.warning("artifact %s of run %s is not stored: %s", made.key, body["run"], type(error).__name__)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits outside the spool."""
+        return not self._later
 
     def _broken(self, error: Exception) -> None:
         self.turn_off(TrackingError(f"the spool cannot be written: {error}", where=str(self.options.spool)))
 
-    def _drop(self, run: str, count: int) -> None:
+    def _drop(self, run: str, items: list[tuple[str, dict[str, Any]]]) -> None:
+        count = sum(len(body["events"]) if kind == "events" else 1 for kind, body in items)
         if not self._dropped:
             log.error(
-                "The spool %s holds %.0f MB, its limit (CLEARML_UTILS_SPOOL_MAX_MB): records are dropped until ClearML is back",
+                "The spool %s holds %.0f MB, its limit (CLEARML_UTILS_SPOOL_MAX_MB): records are dropped",
                 self.options.spool,
                 self._size / 1e6,
             )
@@ -159,17 +206,19 @@ class Recorder:
             record.order = self._order
             self.live[record.run] = record
             self.opens[record.run] = {"project": body["project"]}
+        body["hyperparams"]["properties"]["process"] = f"{socket.gethostname()}/{self.segment.path.name}"
         self.add(record.run, [("open", body)], essential=True)
 
     def close(self, record: Record, body: dict[str, Any]) -> None:
         """End the record of a run; what it still buffers goes first."""
         items: list[tuple[str, dict[str, Any]]] = []
-        lost = self.dropped(record.run)
-        if lost:
-            record.text(f"{lost} records did not fit into the local spool and are lost", "warning")
-        events = record.take_events()
-        if events:
-            items.append(("events", {"events": events}))
+        kept = record.take()
+        if self._size > self.options.spool_max_mb * 1e6 and kept:
+            self._drop(record.run, kept)
+        else:
+            items += kept
+        if lost := self.dropped(record.run):
+            body["message"] = f"{lost} records did not fit into the local spool and are lost"
         items.append(("close", {**body, "last": True}))
         with self._lock:
             self.live.pop(record.run, None)
@@ -231,12 +280,10 @@ class Recorder:
             **(extra or {}),
         }
         if made.write is not None:
-            path = self.segment.blob(made.suffix)
-            made.write(path)
-            body["file"] = str(path.resolve())
-            body["size"] = path.stat().st_size
-            self._size += body["size"]
-        self.add(record.run, [(kind, body)])
+            body[WRITE] = made
+            if made.small or len(self._later) > _MOST_LATER:
+                self._write(body)
+        record.keep(kind, body)
 
     def add_image(self, record: Record, title: str, series: str, png: bytes, iteration: int) -> None:
         """Spool a picture for the plots."""
@@ -250,7 +297,7 @@ class Recorder:
             "height": height, "key": f"{title}-{series}-{iteration}", "suffix": ".png", "content_type": "image/png",
             "run": record.run, "project": self.opens.get(record.run, {}).get("project", "clearml_utils"),
         }  # fmt: skip
-        self.add(record.run, [("image", body)])
+        record.keep("image", body)
 
     # Ids
 
@@ -323,7 +370,7 @@ _guard = threading.Lock()
 
 
 def recorder() -> Recorder:
-    """This process's recorder."""
+    """The recorder of this process."""
     global _recorder  # noqa: PLW0603 - one per process is the point
     if _recorder is None:
         with _guard:

@@ -1,6 +1,7 @@
 """What must not leave the machine, taken out of parameters, logs and exceptions: by name, by type, by shape.
 
-Values once seen under a secret name are remembered, so that the text of a later exception that quotes them is clean too.
+Values once seen under a secret name are remembered, so that the text of a later exception that quotes them is clean
+too.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Redactor:
             text = shape.sub(_mask_match, text)
         return text
 
-    def value(self, name: str, value: Any, annotation: Any = None) -> Any:
+    def value(self, name: str, value: Any, annotation: Any = None) -> Any:  # noqa: PLR0911 - one line per kind
         """`value` of the parameter `name`, masked where its name, type or annotation says so."""
         if _secret_type(type(value)):
             self._learn(value)

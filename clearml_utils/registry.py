@@ -1,20 +1,28 @@
 """Models with versions and stages: register, promote, roll back, and always exactly one champion.
 
-ClearML has no compare-and-set and no transactions, only creation with the server's time. The registry is built on that:
+ClearML has no compare-and-set and no transactions, only creation with the server's time. The registry is built on
+that:
 
-*Versions.* A version is a ClearML model with the system tag `registry:<name>`. Its number is settled after its creation: one
+*Versions.* A version is a ClearML model with the system tag `registry:<name>`. Its number is settled after its
+creation: one
 more than the highest among those created before it (order: creation time, then id).
 
-*Promotions.* A promotion is one ClearML task of its own, created in `<project>/.registry/<name>`: one call, so it is there or
-not. It names the version promoted and the promotion it was based on. Read in order of creation, a promotion counts if it is
-based on the last one that counted before it; of two that are based on the same one, the earlier counts and the later knows that
+*Promotions.* A promotion is one ClearML task of its own, created in `<project>/.registry/<name>`: one call, so it is
+there or
+not. It names the version promoted and the promotion it was based on. Read in order of creation, a promotion counts if
+it is
+based on the last one that counted before it; of two that are based on the same one, the earlier counts and the later
+knows that
 it lost. The champion is what the last promotion that counts names. Nothing else decides it.
 
-*Stages* (`candidate`, `champion`, `retired`) are tags on the models for people to see and filter by. They follow the promotions,
+*Stages* (`candidate`, `champion`, `retired`) are tags on the models for people to see and filter by. They follow the
+promotions,
 a moment later, and are set right by whoever reads them next.
 
-A server of several workers may make a task visible some milliseconds after its creation time; so a promoter looks again after
-`SETTLE_SECONDS` before it says that it won. A stall of one of the server's workers for longer than that, between taking the time and
+A server of several workers may make a task visible some milliseconds after its creation time; so a promoter looks
+again after
+`SETTLE_SECONDS` before it says that it won. A stall of one of the server's workers for longer than that, between
+taking the time and
 writing, could make two promoters believe they won; even then all readers agree on one champion.
 """
 
@@ -334,9 +342,7 @@ class Registry:
         self._projects.id(f"{project}/.registry", ["hidden"])
         return self._projects.id(f"{project}/.registry/{safe_segment(name)}", ["hidden"])
 
-    def promote(
-        self, version: ModelVersion, reason: str, *, expected: ModelVersion | None = None
-    ) -> ModelVersion:
+    def promote(self, version: ModelVersion, reason: str, *, expected: ModelVersion | None = None) -> ModelVersion:
         """See the module's `promote`."""
         rows = self._rows(version.name, version.project)
         if version.id not in {row["id"] for row in rows}:

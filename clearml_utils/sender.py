@@ -18,6 +18,7 @@ log = logging.getLogger("clearml_utils")
 _BATCH = 400
 _IDLE_SECONDS = 3.0
 _TICK_SECONDS = 1.0
+_RETRY_AFTER_SECONDS = 5.0
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -33,6 +34,7 @@ class Sender:
         self._hurry = False
         self._news = False
         self._failures = 0
+        self._failed_at = 0.0
         self._adopted = False
         self.delivered = 0
 
@@ -60,10 +62,14 @@ class Sender:
         """Until the own segment is empty; False on `timeout`, and at once where no server answers."""
         end = time.monotonic() + timeout
         tries = self._failures
+        if tries and time.monotonic() - self._failed_at < _RETRY_AFTER_SECONDS:
+            self._recorder.write_later()
+            return False
         with self._cond:
             self._hurry = True
+            self._cond.notify_all()
         try:
-            while self._recorder.on and self._recorder.segment.pending():
+            while self._recorder.on and not (self._recorder.idle and self._recorder.segment.pending() == 0):
                 if self._failures > tries or time.monotonic() > end:
                     return False
                 self.wake()
@@ -81,6 +87,7 @@ class Sender:
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._recorder.options.flush_seconds)
         self._thread = None
+        self._adopted = False
         self._delivery.ids.clear()
 
     def _run(self) -> None:
@@ -110,6 +117,7 @@ class Sender:
         with self._cond:
             self._news = False
         try:
+            self._recorder.write_later()
             sent = self._once(self._recorder.segment)
             if not sent and not self._adopted:
                 self._adopted = True
@@ -164,6 +172,7 @@ class Sender:
         if self._failures == 0:
             log.warning("ClearML is away; records wait in %s: %s", self._recorder.options.spool, error)
         self._failures += 1
+        self._failed_at = time.monotonic()
         with self._cond:
             self._cond.notify_all()
         self._pause(_BACKOFF[min(self._failures, len(_BACKOFF)) - 1])
@@ -178,6 +187,6 @@ class Sender:
         end = time.monotonic() + seconds
         with self._cond:
             while not self._stop and (left := end - time.monotonic()) > 0:
-                if self._hurry and seconds < 0.1:
+                if self._hurry and (seconds < 0.1 or time.monotonic() - self._failed_at > _RETRY_AFTER_SECONDS):
                     return
                 self._cond.wait(left)

@@ -1,6 +1,7 @@
 """Records that wait for delivery, on disk: a directory of segments, each owned by one process at a time.
 
-A segment is a SQLite file in WAL mode beside a lock file. The operating system drops the lock when its process dies, however
+A segment is a SQLite file in WAL mode beside a lock file. The operating system drops the lock when its process dies,
+however
 that comes about; whoever finds a segment unlocked may adopt it. Within a segment the order of records is kept.
 SIGKILL loses nothing that `add` has returned from; loss of power may lose the last moments (`synchronous=NORMAL`).
 """
@@ -14,7 +15,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -115,11 +116,13 @@ class Segment:
             )
             self._db.execute("COMMIT")
 
-    def head(self, limit: int = 400) -> list[Op]:
-        """The oldest records."""
+    def head(self, limit: int = 400, but: Collection[str] = ()) -> list[Op]:
+        """The oldest records, those of the runs `but` left out."""
+        where = f" WHERE run NOT IN ({','.join('?' * len(but))})" if but else ""
         with self._guard:
             rows = self._db.execute(
-                "SELECT seq, run, kind, body, at, tried FROM ops ORDER BY seq LIMIT ?", (limit,)
+                f"SELECT seq, run, kind, body, at, tried FROM ops{where} ORDER BY seq LIMIT ?",  # noqa: S608 - marks
+                (*but, limit),
             ).fetchall()
         return [Op(seq, run, kind, json.loads(body), at, tried) for seq, run, kind, body, at, tried in rows]
 
@@ -210,3 +213,30 @@ def _drop_lock(path: Path, handle: IO[str], *, remove: bool = True) -> None:
     if remove:
         path.with_suffix(".lock").unlink(missing_ok=True)
     handle.close()
+
+
+def is_held(directory: Path, name: str) -> bool:
+    """Whether the process that owns the segment `name` is alive."""
+    path = directory / name
+    if not path.with_suffix(".lock").exists():
+        return False
+    lock = _try_lock(path)
+    if lock is None:
+        return True
+    _drop_lock(path, lock, remove=not path.exists())
+    return False
+
+
+def waiting(directory: Path, but: Iterable[Path] = ()) -> int:
+    """Records in the segments of other processes."""
+    total = 0
+    for path in set(directory.glob("*.db")) - set(but):
+        try:
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+            try:
+                total += int(db.execute("SELECT count(*) FROM ops").fetchone()[0])
+            finally:
+                db.close()
+        except sqlite3.Error:  # its owner has just removed it
+            continue
+    return total
