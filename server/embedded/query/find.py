@@ -1,0 +1,224 @@
+"""Pages of objects: filter, order, cut, compute, project."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.embedded.errors import fail
+from server.embedded.objects import Kind, columns, from_row
+from server.embedded.query.filters import Where, conditions, expression, metric
+from server.embedded.query.metrics import last_metrics
+from server.embedded.query.project import check_nesting, checked_fields, expand, project_fields
+
+PAGE_MAX = 500
+Compute = Callable[[sqlite3.Connection, list[dict[str, Any]], Sequence[str] | None], None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of answers, and where the next one starts when the client scrolls."""
+
+    objects: list[dict[str, Any]]
+    scroll_id: str | None = None
+
+    def answer(self, name: str) -> dict[str, Any]:
+        """Write as a `get_all` answers."""
+        found: dict[str, Any] = {name: self.objects}
+        if self.scroll_id is not None:
+            found["scroll_id"] = self.scroll_id
+        return found
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which slice of the ordered objects is wanted."""
+
+    offset: int
+    limit: int
+    scrolling: bool
+
+
+def window(body: Mapping[str, Any]) -> Window:
+    """Read page, page size, scroll and size from a request.
+
+    Raises
+    ------
+    ApiError
+        `validation_error`: a negative page, or a page size that is not positive.
+    """
+    if "scroll_id" in body:
+        size = _whole(body, "size") or PAGE_MAX
+        return Window(_scroll_offset(body["scroll_id"]), min(max(size, 1), PAGE_MAX), scrolling=True)
+    page, size = _whole(body, "page"), _whole(body, "page_size")
+    if page is not None and page < 0:
+        raise fail("validation_error", "page must be >=0", field="page")
+    if size is not None and size <= 0:
+        raise fail("validation_error", "page_size must be >0", field="page_size")
+    limit = min(size or PAGE_MAX, PAGE_MAX)
+    if page is None and size is None:
+        return Window(0, -1 if not body.get("size") else PAGE_MAX, scrolling=False)
+    return Window((page or 0) * limit, limit, scrolling=False)
+
+
+def _whole(body: Mapping[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**40:
+        raise fail("validation_error", f"error for field '{name}': expected an integer.", field=name)
+    return value
+
+
+def _scroll_offset(scroll: Any) -> int:
+    """An unknown scroll starts over, as on the official server."""
+    text = str(scroll or "")
+    try:
+        return int(text[:16], 16) if len(text) == 32 else 0
+    except ValueError:
+        return 0
+
+
+def _scroll(offset: int) -> str:
+    return f"{offset:016x}{secrets.token_hex(8)}"
+
+
+def orders(body: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Read the order: `(path, descending)` each."""
+    asked = body.get("order_by") or []
+    listed = asked if isinstance(asked, list) else [asked]
+    return [
+        (str(item).lstrip("-+"), str(item).startswith("-")) for item in listed if item and not str(item).startswith("@")
+    ]
+
+
+def _select(kind: Kind, names: Sequence[str]) -> str:
+    return ", ".join(f'{kind.table}."{name}"' for name in names)
+
+
+def rows_of(
+    db: sqlite3.Connection,
+    kind: Kind,
+    where: Where,
+    order: Sequence[tuple[str, bool]],
+    names: Sequence[str],
+    view: Window,
+) -> list[sqlite3.Row]:
+    """Read the rows of a window."""
+    if order and metric(order[0][0]):
+        return _by_metric(db, kind, where, order, names, view)
+    terms = [expression(kind, path)[0] + (" DESC" if down else "") for path, down in order]
+    terms.append(f"{kind.table}.seq" + (" DESC" if order and order[-1][1] else ""))
+    sql = f"SELECT {_select(kind, names)} FROM {kind.table} WHERE {where.sql} ORDER BY {', '.join(terms)} LIMIT ? OFFSET ?"  # noqa: S608 - names are declared
+    return db.execute(sql, [*where.values, view.limit, view.offset]).fetchall()
+
+
+def _by_metric(
+    db: sqlite3.Connection,
+    kind: Kind,
+    where: Where,
+    order: Sequence[tuple[str, bool]],
+    names: Sequence[str],
+    view: Window,
+) -> list[sqlite3.Row]:
+    """Order by a last metric. Missing values are the smallest: first when ascending, last when descending."""
+    path, down = order[0]
+    first, second, column = metric(path) or ("", "", "value")
+    way = " DESC" if down else ""
+    table = kind.table
+    # CROSS JOIN fixes the order of the loops: walk the series from the best value and stop when the page is full
+    have = (
+        f"SELECT {_select(kind, names)} FROM series CROSS JOIN {table} ON {table}.id = series.object"  # noqa: S608 - declared names
+        f" WHERE series.metric_hash = ? AND series.variant_hash = ? AND series.value IS NOT NULL AND {where.sql}"
+        f" ORDER BY series.{column}{way}, series.object LIMIT ? OFFSET ?"
+    )
+    lack = (
+        f"SELECT {_select(kind, names)} FROM {table} WHERE {where.sql} AND NOT EXISTS (SELECT 1 FROM series WHERE"  # noqa: S608 - declared names
+        f" object = {table}.id AND metric_hash = ? AND variant_hash = ? AND value IS NOT NULL)"
+        f" ORDER BY {table}.seq LIMIT ? OFFSET ?"
+    )
+    sides = [(have, [first, second, *where.values]), (lack, [*where.values, first, second])]
+    if not down:
+        sides.reverse()
+    found = db.execute(sides[0][0], [*sides[0][1], view.limit, view.offset]).fetchall()
+    missing = view.limit - len(found)
+    if view.limit >= 0 and missing == 0:
+        return found
+    skipped = view.offset
+    if not found and view.offset:
+        counting = sides[0][0].replace(_select(kind, names), "1", 1)
+        skipped = db.execute(f"SELECT count(*) FROM ({counting})", [*sides[0][1], -1, 0]).fetchone()[0]  # noqa: S608 - the statement above
+    offset = max(view.offset - skipped, 0) if not found else 0
+    return found + db.execute(sides[1][0], [*sides[1][1], missing if view.limit >= 0 else -1, offset]).fetchall()
+
+
+def add_metrics(db: sqlite3.Connection, objects: list[dict[str, Any]], paths: Sequence[str] | None) -> None:
+    """Fill in `last_metrics` and `unique_metrics` where they are asked for."""
+    asked = (
+        None
+        if paths is None
+        else [path.split(".")[1:] for path in paths if path.startswith(("last_metrics", "unique_metrics"))]
+    )
+    if asked == []:
+        return
+    wanted = None if asked is None or any(path.startswith("unique") for path in paths or ()) else asked
+    found = last_metrics(db, [item["id"] for item in objects], wanted)
+    for item in objects:
+        item["last_metrics"] = found[item["id"]]
+        item["unique_metrics"] = []  # always empty on the official server, and read by nobody
+
+
+def find(
+    db: sqlite3.Connection,
+    kind: Kind,
+    body: Mapping[str, Any],
+    company: str,
+    *,
+    extra: Where | None = None,
+    expanded: bool = False,
+    compute: Compute | None = None,
+    patterns: Sequence[str] = ("name",),
+) -> Page:
+    """Answer a `get_all` request.
+
+    Parameters
+    ----------
+    extra
+        Conditions that the endpoint adds of itself.
+    expanded
+        Answer references as objects (`get_all_ex`).
+    compute
+        Fills in fields that are not columns, in place.
+    patterns
+        Fields filtered by regular expression.
+    """
+    paths = checked_fields(kind, body)
+    if paths is not None and not expanded:
+        check_nesting(kind, paths)
+    where = conditions(kind, body, company, patterns=patterns)
+    if extra is not None:
+        where.add(extra.sql, *extra.values)
+    view = window(body)
+    names = columns(kind, None if paths is None else [path.split(".")[0] for path in paths])
+    rows = rows_of(db, kind, where, orders(body), names, view)
+    objects = [from_row(kind, row) for row in rows]
+    (compute or add_metrics)(db, objects, paths)
+    if expanded:
+        expand(db, kind, objects, paths)
+    answers = project_fields(kind, objects, paths, with_id=expanded)
+    return Page(answers, _scroll(view.offset + len(rows)) if view.scrolling else None)
+
+
+def ids_matching(
+    db: sqlite3.Connection, kind: Kind, body: Mapping[str, Any], company: str, extra: Where | None = None
+) -> list[str]:
+    """Return the ids that a request's filters leave."""
+    where = conditions(kind, body, company)
+    if extra is not None:
+        where.add(extra.sql, *extra.values)
+    return [row[0] for row in db.execute(f"SELECT {kind.table}.id FROM {kind.table} WHERE {where.sql}", where.values)]  # noqa: S608 - declared names

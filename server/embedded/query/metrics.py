@@ -1,0 +1,60 @@
+"""The last metrics of tasks and models, kept per series and answered nested by the hashes clients use."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from server.embedded.query.filters import marks
+
+VALUES = (
+    "metric", "variant", "value", "min_value", "min_value_iteration", "max_value", "max_value_iteration",
+    "first_value", "first_value_iteration", "count", "mean_value", "x_axis_label",
+)  # fmt: skip
+_SQL = (
+    f"SELECT object, metric_hash, variant_hash, {', '.join(VALUES)} FROM series WHERE value IS NOT NULL AND object IN "  # noqa: S608 - names above
+)
+CHUNK = 500
+
+
+@lru_cache(maxsize=65536)
+def name_hash(name: str) -> str:
+    """Hash a metric or variant name as the API's clients do."""
+    return hashlib.md5(name.encode()).hexdigest()  # noqa: S324 - an identifier of the protocol, not security
+
+
+def last_metrics(
+    db: sqlite3.Connection, ids: Sequence[str], paths: Iterable[Sequence[str]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Read the last metrics of objects.
+
+    Parameters
+    ----------
+    paths
+        What is asked for below `last_metrics`, e.g. `["<metric hash>", "<variant hash>", "value"]`; None for everything.
+
+    Returns
+    -------
+    dict
+        Object id to `{metric hash: {variant hash: {...}}}`, with an entry for every id.
+    """
+    found: dict[str, dict[str, Any]] = {identifier: {} for identifier in ids}
+    asked = None if paths is None else [list(path) for path in paths]
+    narrow, extra = _narrow(asked)
+    for start in range(0, len(ids), CHUNK):
+        part = list(ids[start : start + CHUNK])
+        for row in db.execute(f"{_SQL} ({marks(part)}){narrow}", part + extra):
+            values = {name: row[name] for name in VALUES if row[name] is not None}
+            values["mean_value"] = round(values["mean_value"], 2)  # as the official server keeps it
+            found[row["object"]].setdefault(row["metric_hash"], {})[row["variant_hash"]] = values
+    return found
+
+
+def _narrow(asked: list[list[str]] | None) -> tuple[str, list[str]]:
+    if asked is None or any(not path for path in asked):
+        return "", []
+    metrics = sorted({path[0] for path in asked})
+    return f" AND metric_hash IN ({marks(metrics)})", metrics

@@ -1,0 +1,63 @@
+"""The web port: a build of the official web app when there is one, or else this project's own plain pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from server.embedded import viewer
+from server.embedded.state import State
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+def configuration(state: State, request: Request) -> dict[str, object]:
+    """What the web app asks its origin for before it starts: where the API and the files are, as the browser sees them."""
+    host = request.url.hostname or "127.0.0.1"
+    shown = {name: url.replace("//127.0.0.1:", f"//{host}:") for name, url in state.urls.items()}
+    return {
+        "apiBaseUrl": shown.get("api"),
+        "fileBaseUrl": shown.get("files"),
+        "displayedServerUrls": {
+            "apiServer": shown.get("api"),
+            "filesServer": shown.get("files"),
+            "webServer": shown.get("web"),
+        },
+        "showSurvey": False,
+        "hideUpdateNotice": True,
+        "communityServer": False,
+    }
+
+
+class WebApp:
+    """Serves files of a build; every other path is the page of the single-page app."""
+
+    def __init__(self, state: State, folder: Path) -> None:
+        self.state = state
+        self.folder = folder.resolve()
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one path."""
+        path = request.path_params["path"]
+        if path == "configuration.json":
+            return JSONResponse(configuration(self.state, request), headers={"Cache-Control": "no-store"})
+        if path.startswith("service/"):
+            return JSONResponse({}, 404)
+        target = (self.folder / path).resolve()
+        if path and target.is_relative_to(self.folder) and target.is_file():
+            return FileResponse(target, headers={"Cache-Control": IMMUTABLE if "-" in target.stem else "no-cache"})
+        page = self.folder / ("widgets/index.html" if path.startswith("widgets/") else "index.html")
+        return FileResponse(page, headers={"Cache-Control": "no-cache"})
+
+
+def application(state: State) -> Starlette:
+    """Build the ASGI application of the web port."""
+    if state.settings.webapp is None:
+        return viewer.application(state)
+    return Starlette(
+        routes=[Route("/{path:path}", WebApp(state, state.settings.webapp).handle, methods=["GET", "HEAD"])]
+    )
