@@ -35,6 +35,8 @@ class Service:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.kill()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def start(module: str, data: Path, *options: str, env: dict[str, str] | None = None) -> Service:

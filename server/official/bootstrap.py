@@ -5,6 +5,7 @@ Runs against any endpoint that speaks the API, and changes nothing the second ti
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -39,6 +40,10 @@ class Api:
 
     def __init__(self, host: str) -> None:
         self._http = httpx.Client(base_url=host.rstrip("/"), timeout=30)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
 
     def login(self, user: str, password: str) -> None:
         """Log in with a user and password, or an access and secret key.
@@ -104,17 +109,21 @@ def await_health(host: str, seconds: float = 300, tell: Callable[[str], None] = 
 
 def bootstrap(environment: dict[str, str], conf: Path) -> Bootstrap:
     """Create what is missing and write `conf` (0600); credentials are made once and kept there."""
-    api = Api(environment["CLEARML_API_HOST"])
-    api.login(environment["ADMIN_USER"], environment["ADMIN_PASSWORD"])
     done = Bootstrap()
+    with contextlib.closing(Api(environment["CLEARML_API_HOST"])) as api:
+        api.login(environment["ADMIN_USER"], environment["ADMIN_PASSWORD"])
+        _make_all(api, done)
+        done.access_key, done.secret_key = _credentials(api, environment, conf, done)
+    return done
+
+
+def _make_all(api: Api, done: Bootstrap) -> None:
     for name in PROJECTS:
         known = any(p["name"] == name for p in api("projects.get_all", name=f"^{name}$")["projects"])
         _make_once(done, f"project {name}", known, partial(api, "projects.create", name=name, description="Moodflow"))
     for name in QUEUES:
         known = any(q["name"] == name for q in api("queues.get_all", name=f"^{name}$")["queues"])
         _make_once(done, f"queue {name}", known, partial(api, "queues.create", name=name))
-    done.access_key, done.secret_key = _credentials(api, environment, conf, done)
-    return done
 
 
 def _make_once(done: Bootstrap, what: str, known: bool, make: Callable[[], Any]) -> None:  # noqa: FBT001 - a fact, not a mode

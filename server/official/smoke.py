@@ -7,6 +7,7 @@ environment it is given and from nothing else.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import uuid
@@ -29,7 +30,9 @@ def main() -> int:
         weights = Path(folder) / "weights.json"
         weights.write_text(json.dumps({"mark": mark}))
         model = OutputModel(task=task, name="smoke", framework="custom")
-        model.update_weights(str(weights), async_enable=False, auto_delete_file=False)
+        # without an address the SDK would register the local path and upload nothing
+        files = os.environ["CLEARML_FILES_HOST"]
+        model.update_weights(str(weights), upload_uri=files, async_enable=False, auto_delete_file=False)
     task.flush(wait_for_uploads=True)
     task.mark_completed()
     back: Task = Task.get_task(task_id=task.id)

@@ -1,0 +1,255 @@
+"""The whole path, run as a newcomer runs it, then checked in every system it left its trace in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("MOODFLOW_SHARED", ROOT.parent / "shared"))
+FRIED = SHARED / "data" / "fried2021.csv"
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1500)]
+
+
+@dataclass
+class Demo:
+    """A demo that was left running after its summary."""
+
+    home: Path
+    process: subprocess.Popen
+    stack: dict
+    summary: dict
+    log: Path
+    _headers: dict = field(default_factory=dict)
+
+    def clearml(self, endpoint, **body):
+        env = self.stack["environment"]
+        api = env["CLEARML_API_HOST"]
+        if not self._headers:
+            keys = (env["CLEARML_API_ACCESS_KEY"], env["CLEARML_API_SECRET_KEY"])
+            token = httpx.post(f"{api}/auth.login", auth=keys).raise_for_status().json()["data"]["token"]
+            self._headers = {"Authorization": f"Bearer {token}"}
+        return (
+            httpx.post(f"{api}/{endpoint}", json=body, headers=self._headers, timeout=60)
+            .raise_for_status()
+            .json()["data"]
+        )
+
+    def prefect(self, path, body):
+        url = f"{self.stack['environment']['PREFECT_API_URL']}/{path}"
+        return httpx.post(url, json=body, timeout=60).raise_for_status().json()
+
+    def tasks(self):
+        """Every task in ClearML, with its parent and what it knows of Prefect."""
+        found, page = [], 0
+        while True:
+            got = self.clearml("tasks.get_all", search_hidden=True, page=page, page_size=500, order_by=["created"])[
+                "tasks"
+            ]
+            found += got
+            if len(got) < 500:
+                return found
+            page += 1
+
+    def runs(self, kind):
+        """Every flow run or task run in Prefect."""
+        found = []
+        while True:
+            got = self.prefect(f"{kind}/filter", {"limit": 200, "offset": len(found), "sort": "ID_DESC"})
+            found += got
+            if len(got) < 200:
+                return found
+
+    def store(self):
+        from flows.store import Store
+
+        return Store.open(self.home / "private.db")
+
+
+def start(home: Path, *options: str) -> Demo:
+    log = home.parent / f"{home.name}.log"
+    hidden = ("MOODFLOW_", "CLEARML_", "PREFECT_")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)} | {"MOODFLOW_HOME": str(home)}
+    with log.open("w") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows", "demo", "--keep", *options],
+            stdout=sink, stderr=sink, env=env, cwd=home.parent,
+        )  # fmt: skip
+    while not (home / "summary.json").exists():
+        if process.poll() is not None:
+            raise AssertionError(f"the demo ended with {process.returncode}:\n{log.read_text()[-6000:]}")
+        time.sleep(0.5)
+    stack = json.loads((home / "stack.json").read_text())
+    return Demo(home, process, stack, json.loads((home / "summary.json").read_text()), log)
+
+
+def stop(demo: Demo) -> list[psutil.Process]:
+    """Ctrl-C; the processes of it that are left."""
+    family = [p for pid in demo.stack["processes"].values() for p in _family(pid)]
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(120) in {0, 130}, demo.log.read_text()[-3000:]
+    _, left = psutil.wait_procs(family, timeout=10)
+    return left
+
+
+def _family(pid):
+    try:
+        me = psutil.Process(pid)
+        return [me, *me.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    demo = start(tmp_path_factory.mktemp("simulated") / "home", "--persons", "6", "--days", "8")
+    yield demo
+    stop(demo)
+
+
+def sheet_rows(demo: Demo) -> list[dict]:
+    """Answers as they stand in the Sheet, read over its own API."""
+    from flows.clients.sheets import read_answers
+
+    from flows.settings import Settings
+
+    settings = Settings(home=demo.home, **demo.stack["settings"])
+    header, *rows = read_answers(settings)
+    return [dict(zip(header, row, strict=False)) for row in rows]
+
+
+def check_one_child_per_task_run(demo: Demo):
+    """Every Prefect task run has exactly one ClearML child, of the right parent, with a final status."""
+    by_run = Counter()
+    tasks = {t["id"]: t for t in demo.tasks()}
+    flow_of, parent_of, status_of = {}, {}, {}
+    for task in tasks.values():
+        properties = {k: v["value"] for k, v in (task.get("hyperparams") or {}).get("properties", {}).items()}
+        if "task_run_id" in properties:
+            by_run[properties["task_run_id"]] += 1
+            parent_of[properties["task_run_id"]] = task.get("parent")
+            status_of[properties["task_run_id"]] = task["status"]
+        elif "flow_run_id" in properties:
+            flow_of[properties["flow_run_id"]] = task["id"]
+    runs = [r for r in demo.runs("task_runs") if not _wraps_a_flow(r)]
+    assert runs
+    assert {r["id"]: by_run[r["id"]] for r in runs if by_run[r["id"]] != 1} == {}
+    assert [r["name"] for r in runs if parent_of[r["id"]] != flow_of[r["flow_run_id"]]] == []
+    finals = {"completed", "failed", "stopped", "published"}
+    assert {r["name"]: status_of[r["id"]] for r in runs if status_of[r["id"]] not in finals} == {}
+    flows = demo.runs("flow_runs")
+    assert {f["name"] for f in flows if f["state"]["type"] == "COMPLETED" and f["id"] not in flow_of} == set()
+
+
+def _wraps_a_flow(run) -> bool:
+    """Tell whether it is the task run Prefect makes to stand for a nested flow in its parent."""
+    return bool((run.get("state") or {}).get("state_details", {}).get("child_flow_run_id"))
+
+
+def check_lineage(demo: Demo):
+    """Every message names flow run, data hash and model version, and these resolve."""
+    flow_runs = {r["id"] for r in demo.runs("flow_runs")}
+    tasks = demo.tasks()
+    known_text = json.dumps(tasks)
+    models = {m["id"] for m in demo.clearml("models.get_all", page_size=500)["models"]}
+    with demo.store() as store:
+        messages = store.messages.all()
+    assert messages
+    for message in messages:
+        assert message.flow_run_id in flow_runs
+        assert message.data_hash in known_text
+        assert message.policy_id in models
+        if message.model_id:
+            assert message.model_id in models
+    assert any(m.model_id for m in messages)
+
+
+def check_answers(demo: Demo, expected: int):
+    """Beeps answered = rows in the Sheet = responses in the store, once each."""
+    rows = sheet_rows(demo)
+    ids = [row["response_id"] for row in rows]
+    assert len(ids) == len(set(ids)) == expected
+    assert {row["status"] for row in rows} <= {"complete", "partial"}
+    with demo.store() as store:
+        assert {r.response_id for r in store.responses.of()} == set(ids)
+    return rows
+
+
+def test_every_answer_reaches_the_sheet_once(simulated):
+    """Answered beeps, responses and rows are the same, and the summary counts them."""
+    answered = simulated.summary["prompts"].get("answered")
+    rows = check_answers(simulated, answered)
+    assert simulated.summary["sheet_rows"] == len(rows)
+
+
+def test_every_task_run_is_one_clearml_child(simulated):
+    """One child per Prefect task run, right parent, final status; a controller per flow run."""
+    check_one_child_per_task_run(simulated)
+
+
+def test_every_message_can_be_traced(simulated):
+    """Flow run, data hash, policy and model of every message resolve."""
+    check_lineage(simulated)
+
+
+def test_insights_are_delivered(simulated):
+    """Somebody is told something, and a model is registered as champion."""
+    assert sum(simulated.summary["messages"].values()) > 0
+    assert any(m["stage"] == "champion" for m in simulated.summary["models"])
+
+
+def test_no_raw_answer_or_chat_is_in_clearml(simulated):
+    """ClearML's tasks hold no chat id and no respondent's name."""
+    text = json.dumps(simulated.tasks())
+    assert "Respondent" not in text
+    assert "500000001" not in text
+
+
+def test_nothing_outlives_the_demo(simulated):
+    """Ctrl-C stops every process, and another demo can use the same directory."""
+    assert stop(simulated) == []
+    again = start(simulated.home, "--persons", "2", "--days", "3")
+    try:
+        assert again.summary["people"] == 2
+    finally:
+        assert stop(again) == []
+
+
+@pytest.mark.study
+@pytest.mark.skipif(not FRIED.exists(), reason="the real studies are not beside this checkout (../shared/data)")
+def test_a_real_study_keeps_its_own_time(tmp_path):
+    """Fried 2021, all persons: 3,946 answered beeps, each at the study's answer time, partial ones marked."""
+    import pandas as pd
+
+    demo = start(tmp_path / "home", "--data", str(FRIED))
+    try:
+        study = pd.read_csv(FRIED)
+        items = [c for c in study.columns if c not in {"person", "timestamp", "scheduled", "day", "beep", "na"}]
+        answered = study[study[items].notna().any(axis=1)]
+        assert len(answered) == 3946
+        rows = pd.DataFrame(check_answers(demo, len(answered)))
+        partial = int(answered[items].isna().any(axis=1).sum())
+        assert (rows["status"] == "partial").sum() == partial
+        wanted = pd.to_datetime(answered["timestamp"]).dt.tz_localize("Europe/Amsterdam").dt.tz_convert("UTC")
+        got = pd.to_datetime(rows["answered_at"], utc=True)
+        assert sorted(got.dt.floor("s")) == sorted(wanted)
+        values = pd.concat([rows[i].astype(str) for i in items]).replace("", None).dropna().astype(float)
+        assert values.sum() == answered[items].sum().sum()
+        check_one_child_per_task_run(demo)
+        check_lineage(demo)
+        frames = [t for t in demo.tasks() if t["name"].startswith("frame")]
+        assert any("3946" in json.dumps(t) for t in frames)
+    finally:
+        assert stop(demo) == []
