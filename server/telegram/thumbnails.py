@@ -19,3 +19,9 @@ def ready(path: Path) -> Path:
         small.save(partial, "JPEG", quality=85)
     partial.replace(path)
     return path
+
+
+def picture_type(path: Path) -> str:
+    """The media type of a picture."""
+    with Image.open(path) as picture:
+        return Image.MIME.get(picture.format or "", "image/jpeg")

@@ -17,7 +17,7 @@ from server.telegram.client import chatting, people
 from server.telegram.client.asked import Asked
 from server.telegram.errors import ApiError, BadRequest, NotFound
 from server.telegram.hub import Hub
-from server.telegram.thumbnails import ready
+from server.telegram.thumbnails import picture_type, ready
 
 Action = Callable[[Hub, Asked], dict[str, Any]]
 ACTIONS: dict[str, Action] = {
@@ -192,21 +192,13 @@ class Client:
     async def file(self, request: Request) -> Response:
         """The bytes of a file, for people."""
         path = request.path_params
-        _, upload, _ = self._hub.files.find(path["bot_id"], path["file_id"])
-        kind = upload.name.lower().rpartition(".")[2]
-        shown = {
-            "png": "image/png",
-            "jpg": "image/jpeg",
-            "jpeg": "image/jpeg",
-            "webp": "image/webp",
-            "gif": "image/gif",
-        }
-        media_type = shown.get(kind, "application/octet-stream")
-        if upload.path.suffix:
-            media_type = "image/jpeg"
-        elif media_type == "application/octet-stream" and "inline" in request.query_params:
-            media_type = "image/*"
-        return FileResponse(ready(self._hub.files.folder / upload.path), media_type=media_type, filename=upload.name)
+        kind, upload, _ = self._hub.files.find(path["bot_id"], path["file_id"])
+        file = ready(self._hub.files.folder / upload.path)
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=86400, immutable"}
+        if kind == "photo":
+            return FileResponse(file, media_type=picture_type(file), headers=headers)
+        # anything else is only ever saved: a document a bot sent must not run as a page of this origin
+        return FileResponse(file, media_type="application/octet-stream", filename=upload.name, headers=headers)
 
     async def faults(self, request: Request) -> Response:
         """See, set or clear the fault rules."""

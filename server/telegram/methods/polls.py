@@ -52,7 +52,7 @@ def poll_of(call: Call) -> dict[str, Any]:
         "is_anonymous": call.params.flag("is_anonymous", default=True),
         "type": kind,
         "allows_multiple_answers": kind == "regular" and call.params.flag("allows_multiple_answers"),
-        "allows_revoking": kind == "regular",
+        "allows_revoting": kind == "regular",
         "members_only": False,
     }
     if entities:
