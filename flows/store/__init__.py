@@ -12,6 +12,7 @@ from flows.store.people import Chat, People, Person
 from flows.store.prompts import Prompt, Prompts, Response, Responses
 from flows.store.queues import Inbox, Incoming, Outbox, Outgoing
 from flows.store.records import Facts, Ledger, MessageRecord, Messages, Slots, Snapshots, Studies, Study
+from flows.store.surveys import Surveys
 
 __all__ = [
     "Chat",
@@ -25,6 +26,7 @@ __all__ = [
     "Store",
     "StoreError",
     "Study",
+    "Surveys",
     "UnknownPersonError",
 ]
 
@@ -45,6 +47,7 @@ class Store:
         self.slots = Slots(database)
         self.studies = Studies(database)
         self.facts = Facts(database)
+        self.surveys = Surveys(self.studies)
         self.transaction = database.transaction
 
     @classmethod
@@ -69,7 +72,8 @@ class Store:
             for table in ("responses", "prompts", "outbox", "messages", "slots", "consents", "people"):
                 self.database.write(f"DELETE FROM {table} WHERE person = ?", (person,))  # noqa: S608 - names above
             self.database.write(
-                "UPDATE inbox SET body = '' WHERE chat_id = ? AND done_at IS NOT NULL", (self.people.chat_id(person),)
+                "UPDATE inbox SET body = '', chat_id = NULL WHERE chat_id = ? AND done_at IS NOT NULL",
+                (self.people.chat_id(person),),
             )
             self.database.write("DELETE FROM chats WHERE person = ?", (person,))
             self.database.write_many("DELETE FROM ledger WHERE subject = ?", [(one,) for one in (*prompts, person)])

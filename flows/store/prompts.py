@@ -12,16 +12,17 @@ from typing import Any
 from flows.store.database import Database, micros, micros_or_none, moment, moment_or_none
 
 OPEN = ("planned", "sent", "started")
-STATES = (*OPEN, "submitted", "expired", "skipped", "cancelled", "refused")
+STATES = (*OPEN, "answered", "empty", "expired", "skipped", "cancelled", "refused")
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One beep.
 
-    `state`: planned, sent, started, submitted, expired (closed unanswered or abandoned), skipped (found too late to
-    be sent), cancelled (pause, stop, new timezone), refused (Telegram would not deliver it).
-    `answers`: item id -> value, None where skipped.
+    `state`: planned, sent, started, answered (submitted), empty (submitted without one answer), expired (never begun,
+    or abandoned), skipped (found too late to be sent), cancelled (pause, stop, new timezone), refused (Telegram would
+    not deliver it).
+    `answers`: item id -> value, None where the person skipped. `scratch`: half of an answer in the making.
     """
 
     prompt_id: str
@@ -40,6 +41,7 @@ class Prompt:
     touched_at: datetime | None = None
     position: int = 0
     answers: dict[str, Any] | None = None
+    scratch: str = ""
 
     @property
     def open(self) -> bool:
@@ -86,6 +88,7 @@ def _prompt(row: sqlite3.Row) -> Prompt:
         touched_at=moment_or_none(row["touched_at"]),
         position=row["position"],
         answers=json.loads(row["answers"]),
+        scratch=row["scratch"],
     )
 
 
@@ -160,12 +163,19 @@ class Prompts:
             (micros(at), message_id, prompt_id),
         )
 
-    def draft(self, prompt: Prompt, answers: dict[str, Any], position: int, at: datetime) -> None:
-        """Keep answers given so far; the message on screen is now stale."""
+    def draft(self, prompt: Prompt, at: datetime) -> None:
+        """Keep answers, position and scratch as `prompt` has them; the message on screen is now stale."""
         self._db.write(
-            "UPDATE prompts SET state = 'started', answers = ?, position = ?, started_at = COALESCE(started_at, ?),"
-            " touched_at = ?, stale = 1 WHERE prompt_id = ?",
-            (json.dumps(answers, ensure_ascii=False), position, micros(at), micros(at), prompt.prompt_id),
+            "UPDATE prompts SET state = 'started', answers = ?, position = ?, scratch = ?,"
+            " started_at = COALESCE(started_at, ?), touched_at = ?, stale = 1 WHERE prompt_id = ?",
+            (
+                json.dumps(prompt.answers, ensure_ascii=False),
+                prompt.position,
+                prompt.scratch,
+                micros(at),
+                micros(at),
+                prompt.prompt_id,
+            ),
         )
 
     def close(self, prompt_id: str, state: str, *, stale: bool = True) -> bool:
@@ -189,8 +199,9 @@ class Prompts:
     def drawn(self, prompts: Iterable[Prompt]) -> None:
         """Their messages show what these prompts say, unless something changed meanwhile."""
         self._db.write_many(
-            "UPDATE prompts SET stale = 0 WHERE prompt_id = ? AND state = ? AND touched_at IS ? AND position = ?",
-            [(p.prompt_id, p.state, micros_or_none(p.touched_at), p.position) for p in prompts],
+            "UPDATE prompts SET stale = 0 WHERE prompt_id = ? AND state = ? AND touched_at IS ? AND position = ?"
+            " AND scratch = ?",
+            [(p.prompt_id, p.state, micros_or_none(p.touched_at), p.position, p.scratch) for p in prompts],
         )
 
     def overdue(self, before: datetime, limit: int = 2000) -> list[Prompt]:

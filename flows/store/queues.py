@@ -65,7 +65,7 @@ class Inbox:
     def done(self, update_ids: Iterable[int], at: datetime, failure: str | None = None) -> None:
         """Note that updates were applied; the words in them are dropped, the id stays to know a repeat by."""
         self._db.write_many(
-            "UPDATE inbox SET done_at = ?, failure = ?, body = '' WHERE update_id = ?",
+            "UPDATE inbox SET done_at = ?, failure = ?, body = '', chat_id = NULL WHERE update_id = ?",
             [(micros(at), failure, number) for number in update_ids],
         )
 
@@ -120,7 +120,9 @@ class Outbox:
     def due(self, now: datetime, limit: int = 200) -> list[Outgoing]:
         """Messages whose time has come, earliest first."""
         rows = self._db.rows(
-            "SELECT * FROM outbox WHERE state = 'waiting' AND due_at <= ? ORDER BY due_at LIMIT ?", (micros(now), limit)
+            "SELECT * FROM outbox WHERE state = 'waiting' AND due_at <= ?"
+            " ORDER BY kind = 'safety' DESC, due_at, key LIMIT ?",
+            (micros(now), limit),
         )
         return [_outgoing(row) for row in rows]
 
@@ -146,7 +148,8 @@ class Outbox:
     def close(self, key: str, state: str, at: datetime, *, telegram_id: int | None = None, reason: str = "") -> None:
         """Note what became of a message; its words are dropped."""
         self._db.write(
-            "UPDATE outbox SET state = ?, closed_at = ?, telegram_id = ?, reason = ?, payload = '{}' WHERE key = ?",
+            "UPDATE outbox SET state = ?, closed_at = ?, telegram_id = ?, reason = ?, payload = '{}',"
+            " chat_id = NULL WHERE key = ?",
             (state, micros(at), telegram_id, reason, key),
         )
 
@@ -169,6 +172,11 @@ class Outbox:
         """One message, None where there is none."""
         row = self._db.row("SELECT * FROM outbox WHERE key = ?", (key,))
         return None if row is None else _outgoing(row)
+
+    def delivered_counts(self) -> dict[str, int]:
+        """Number of messages delivered, by kind."""
+        rows = self._db.rows("SELECT kind, COUNT(*) FROM outbox WHERE state = 'sent' GROUP BY kind ORDER BY kind")
+        return {row[0]: row[1] for row in rows}
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of messages by (kind, state)."""

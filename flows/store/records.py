@@ -237,6 +237,11 @@ class Studies:
         row = self._db.row("SELECT source FROM surveys WHERE version = ?", (version,))
         return None if row is None else str(row[0])
 
+    def name(self, version: str) -> str | None:
+        """Name of the survey of a version."""
+        row = self._db.row("SELECT name FROM surveys WHERE version = ?", (version,))
+        return None if row is None else str(row[0])
+
     def put(self, study: str, survey_version: str, ends_at: datetime | None, retention_days: int | None) -> None:
         """Open a study, or give it a new survey version, end or retention."""
         self._db.write(

@@ -36,8 +36,8 @@ class Scale:
     """
 
     kind: str
-    lo: float = 0
-    hi: float = 1
+    lo: float | None = None
+    hi: float | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
 
@@ -45,6 +45,14 @@ class Scale:
     def numeric(self) -> bool:
         """Whether answers are numbers."""
         return self.kind in NUMERIC
+
+
+@dataclass(frozen=True)
+class Safety:
+    """An answer at or beyond a bound sends the help text at once."""
+
+    at_or_below: float | None = None
+    at_or_above: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class Item:
     scale: Scale
     polarity: str | None = None
     ask_if: Condition | None = None
+    safety: Safety | None = None
 
     def words(self, language: str) -> str:
         """The question in a language, in the first one it has where that one is missing."""

@@ -12,6 +12,7 @@ from flows.survey.condition import Condition, parse
 from flows.survey.definition import (
     KINDS,
     Item,
+    Safety,
     Scale,
     Schedule,
     Survey,
@@ -25,7 +26,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RESERVED = {"day", "beep", "person", "study", "status", "timezone", "revision"}
 TOP = {"title", "languages", "timezone", "items", "scales", "targets", "schedule", "ends_on", "retention_days"}
-ITEM = {"id", "text", "scale", "polarity", "ask_if"}
+ITEM = {"id", "text", "scale", "polarity", "ask_if", "safety"}
 SCALE = {"kind", "lo", "hi", "labels", "options"}
 SCHEDULE = {
     "kind", "times", "windows", "min_gap", "days", "quiet", "expires_after", "finish_within", "reminder_after",
@@ -150,14 +151,15 @@ def _scale(r: _Reader, table: str, number: int, key: str, raw: Any, languages: t
         return Scale("text")
     _unknown(r, table, number, raw, SCALE)
     kind = raw["kind"]
-    lo, hi = raw.get("lo", 0 if kind != "likert" else 1), raw.get("hi", {"slider": 100, "yesno": 1}.get(kind, 1))
     labels = _labels(r, table, number, raw, languages)
-    options = tuple(raw.get("options", ()))
+    if kind == "text":
+        return Scale(kind)
     if kind in {"choice", "multi"}:
+        options = tuple(raw.get("options", ()))
         _check_options(r, table, number, options, labels)
-    elif not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (lo, hi)) or not (
-        lo < hi or kind == "text"
-    ):
+        return Scale(kind, labels=labels, options=options)
+    lo, hi = raw.get("lo", 1 if kind == "likert" else 0), raw.get("hi", {"slider": 100, "yesno": 1}.get(kind))
+    if not (_is_number(lo) and _is_number(hi) and lo < hi):
         r.wrong(table, number, key or "lo", f"lo and hi must be numbers with lo < hi, not {lo!r} and {hi!r}")
         lo, hi = 0, 1
     elif kind == "likert" and not (isinstance(lo, int) and isinstance(hi, int) and hi - lo <= 10):
@@ -166,7 +168,11 @@ def _scale(r: _Reader, table: str, number: int, key: str, raw: Any, languages: t
         )
     elif kind == "likert" and any(len(words) not in {2, hi - lo + 1} for words in labels.values()):
         r.wrong(table, number, "labels", f"labels are for the two ends or for all {hi - lo + 1} points")
-    return Scale(kind, lo, hi, labels, options)
+    return Scale(kind, lo, hi, labels)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _labels(
@@ -211,7 +217,26 @@ def _item(
     if polarity not in {None, "positive", "negative"}:
         r.wrong("items", number, "polarity", f"polarity is positive or negative, not {polarity!r}")
     ask_if = _condition(r, number, raw)
-    return Item(ident, _text(r, "items", number, "text", raw.get("text"), languages), made, polarity, ask_if)
+    return Item(
+        ident,
+        _text(r, "items", number, "text", raw.get("text"), languages),
+        made,
+        polarity,
+        ask_if,
+        _safety(r, number, raw),
+    )
+
+
+def _safety(r: _Reader, number: int, raw: Mapping[str, Any]) -> Safety | None:
+    value = raw.get("safety")
+    if value is None:
+        return None
+    known = {"at_or_below", "at_or_above"}
+    fine = isinstance(value, dict) and value and set(value) <= known
+    if not fine or not all(_is_number(v) for v in value.values()):
+        r.wrong("items", number, "safety", "safety is a bound: safety = {at_or_below = 1} or {at_or_above = 7}")
+        return None
+    return Safety(value.get("at_or_below"), value.get("at_or_above"))
 
 
 def _condition(r: _Reader, number: int, raw: Mapping[str, Any]) -> Condition | None:

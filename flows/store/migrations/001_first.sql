@@ -50,6 +50,7 @@ CREATE TABLE prompts (
   touched_at INTEGER,
   position INTEGER NOT NULL DEFAULT 0,
   answers TEXT NOT NULL DEFAULT '{}',
+  scratch TEXT NOT NULL DEFAULT '',
   stale INTEGER NOT NULL DEFAULT 0,
   written_at INTEGER
 ) WITHOUT ROWID;
