@@ -191,6 +191,6 @@ def _data(endpoint: str, response: requests.Response) -> dict[str, Any]:
 def _raise(where: str, status: int, subcode: int, message: str) -> None:
     if status in {401, 403}:
         raise BadCredentials(f"ClearML answered {status}: {message}", where=where, hint=_HINT_CREDENTIALS)
-    if status == requests.codes.too_many_requests or status >= 500:
+    if status == requests.codes.too_many_requests or (status >= 500 and status != requests.codes.not_implemented):
         raise Unreachable(f"ClearML answered {status}: {message}", where=where)
     raise Rejected(f"ClearML answered {status}/{subcode}: {message}", where=where, code=status, subcode=subcode)

@@ -26,6 +26,7 @@ _PATIENCE_SECONDS = 60.0
 _PAGE = 200
 _NAME_LIMIT = 250
 _EVENTS = 1_000
+_IDS = 20_000
 
 
 class Held(Exception):
@@ -177,8 +178,7 @@ class Delivery:
         missing = [r for r in dict.fromkeys([*runs, *parents]) if not self._has(segment, r)]
         found = find(self.connection, missing) if missing else {}
         fresh = {run: str(task["id"]) for run, task in found.items()}
-        self.ids.update(fresh)
-        segment.remember(fresh)
+        self._learn(segment, fresh)
         held: set[str] = set()
         for op in opens:
             if op.run in held:
@@ -194,6 +194,12 @@ class Delivery:
                 refused.append((op, error))
             segment.done([op])
         return held
+
+    def _learn(self, segment: Segment, ids: dict[str, str]) -> None:
+        self.ids.update(ids)
+        segment.remember(ids)
+        while len(self.ids) > _IDS:  # the segment still has them
+            self.ids.pop(next(iter(self.ids)))
 
     def _has(self, segment: Segment, run: str) -> bool:
         if run not in self.ids:
@@ -234,8 +240,7 @@ class Delivery:
             request["parent"] = parent
         made = str(self.connection.call("tasks.create", **request)["id"])
         known = dict.fromkeys([op.run, *also], made)
-        self.ids.update(known)
-        segment.remember(known)
+        self._learn(segment, known)
         if body.get("runtime"):
             self.connection.call("tasks.edit", task=made, runtime=body["runtime"], force=True)
 
@@ -365,6 +370,7 @@ class Delivery:
         for name, step in dag.items():
             if step["job_id"] is None and self._has(segment, runs[name]):
                 step["job_id"] = self.ids[runs[name]]
+                step["executed"] = step["job_id"] if step["job_ended"] else None
         item = {"name": "Pipeline", "type": "dictionary", "description": "", "value": json.dumps(dag)}
         self.connection.call("tasks.edit_configuration", task=task, configuration=[item], force=True)
 
@@ -381,9 +387,6 @@ class Delivery:
             status_message=str(body.get("message") or "")[:2_000],
             force=True,
         )
-        if body.get("last"):
-            self.ids.pop(op.run, None)
-            segment.forget([op.run])
 
     def _transition(self, endpoint: str, task: str, wanted: str, **body: Any) -> None:
         try:

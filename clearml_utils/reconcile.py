@@ -199,7 +199,7 @@ def _gone(task: _Seen, stale_after: timedelta) -> bool:
 
 
 def _close(rec: Recorder, run: str, end: Settled) -> None:
-    body: dict[str, Any] = {"status": end.status, "reason": end.reason, "message": "settled by reconcile", "last": True}
+    body: dict[str, Any] = {"status": end.status, "reason": end.reason, "message": "settled by reconcile"}
     if tags(end.reason):
         body["tags"] = tags(end.reason)
     rec.add(run, [("close", body)], essential=True)

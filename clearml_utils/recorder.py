@@ -219,7 +219,7 @@ class Recorder:
             items += kept
         if lost := self.dropped(record.run):
             body["message"] = f"{lost} records did not fit into the local spool and are lost"
-        items.append(("close", {**body, "last": True}))
+        items.append(("close", body))
         with self._lock:
             self.live.pop(record.run, None)
             self.opens.pop(record.run, None)

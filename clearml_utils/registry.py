@@ -403,9 +403,7 @@ class Registry:
             wanted = stages.get(str(row["id"]), CANDIDATE)
             wrong = tags & (set(STAGES) - {wanted})
             if wrong or wanted not in tags:
-                self.connection.call(
-                    "models.update_tags", ids=[row["id"]], add_tags=[wanted], remove_tags=sorted(wrong)
-                )
+                self.connection.call("models.edit", model=row["id"], tags=sorted(tags - set(STAGES) | {wanted}))
 
     def download(self, version: ModelVersion, folder: Path | None = None) -> Path:
         """See the module's `download`."""

@@ -155,10 +155,6 @@ class Segment:
             row = self._db.execute("SELECT clearml FROM ids WHERE run = ?", (run,)).fetchone()
         return str(row[0]) if row else None
 
-    def forget(self, runs: Sequence[str]) -> None:
-        """Drop ids of runs that are over."""
-        self._many("DELETE FROM ids WHERE run = ?", [(run,) for run in runs])
-
     def pending(self) -> int:
         """Records not yet delivered."""
         with self._guard:
