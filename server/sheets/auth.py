@@ -1,6 +1,7 @@
 """Service-account OAuth, as Google runs it: a key file, a signed assertion, an access token for an hour.
 
-The key is made once in the data directory; its `token_uri` points at this server, so google-auth talks to it unmodified.
+The key is made once in the data directory. Its `token_uri` points at this server, so that google-auth talks to it
+unmodified.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -94,8 +95,7 @@ class Tokens:
         self.db = db
         self.key = key
         private = serialization.load_pem_private_key(key["private_key"].encode(), password=None)
-        assert isinstance(private, rsa.RSAPrivateKey)
-        self.public = private.public_key()
+        self.public = cast("rsa.RSAPrivateKey", private).public_key()
 
     @property
     def email(self) -> str:

@@ -1,7 +1,8 @@
 """One cell, as it is kept.
 
-A cell without anything but a value is that value (`str`, `int`, `float`, `bool`); an empty one is `None`. Anything more
-is a dict: `v` value, `f` formula, `fmt` the format set by people (userEnteredFormat), `note`, `dv` data validation rule.
+A cell without anything but a value is that value (`str`, `int`, `float`, `bool`); an empty one is `None`. Anything
+more is a dict: `v` value, `f` formula, `fmt` the format set by people (userEnteredFormat), `note`, `dv` the data
+validation rule.
 """
 
 from __future__ import annotations

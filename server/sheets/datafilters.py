@@ -80,7 +80,7 @@ def write_all(
     responses, written = [], []
     for sheet, box, entry in targets:
         rows = values.matrix(entry)
-        area = values.write(book, sheet, box, rows, option)
+        area = values.write(sheet, box, rows, option)
         response = values.summary(book, sheet, area, rows)
         if body.get("includeValuesInResponse"):
             response["updatedData"] = values.read_area(book, sheet, area, *rendering(body.get))
@@ -154,10 +154,11 @@ def metadata(book: Book, metadata_id: int) -> dict[str, Any]:
 
 def search(book: Book, filters: list[dict[str, Any]]) -> dict[str, Any]:
     """A SearchDeveloperMetadataResponse."""
-    hits = []
-    for entry in filters:
-        lookup = entry.get("developerMetadataLookup")
-        for item in all_metadata(book):
-            if lookup is not None and matches(item, lookup):
-                hits.append({"developerMetadata": item, "dataFilters": [entry]})
+    hits = [
+        {"developerMetadata": item, "dataFilters": [entry]}
+        for entry in filters
+        if (lookup := entry.get("developerMetadataLookup")) is not None
+        for item in all_metadata(book)
+        if matches(item, lookup)
+    ]
     return {"matchedDeveloperMetadata": hits} if hits else {}

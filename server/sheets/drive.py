@@ -231,7 +231,7 @@ def import_csv(call: Call) -> dict[str, Any]:
     first.doc = spreadsheets.new_sheet(first.id, book.name, 0, 0)
     book.resize(first, max(len(rows), 1), max((len(row) for row in rows), default=1) or 1)
     if any(rows):
-        values.write(book, first, a1.Box(0, 0, 1, 1), [list(row) for row in rows], "USER_ENTERED")
+        values.write(first, a1.Box(0, 0, 1, 1), [list(row) for row in rows], "USER_ENTERED")
     call.library.touch(file_id)
     return {"kind": "drive#file", "id": file_id, "title": resource["name"], "mimeType": SPREADSHEET}
 

@@ -60,8 +60,8 @@ class Unauthenticated(ApiError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-            "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other "
+            "valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from server.sheets.cells import Cell
 from server.sheets.formulas.evaluate import Evaluator
+from server.sheets.formulas.values import FormulaError
 from server.sheets.spreadsheets import DEFAULT_FORMAT
 from server.sheets.storage.book import Book, Sheet
 from server.sheets.text import a1, display, fields
@@ -55,7 +56,7 @@ def cell_data(cell: Cell, sheet: Sheet, row: int, column: int, evaluator: Evalua
     rich: dict[str, Any] = cell if isinstance(cell, dict) else {"v": cell}
     data: dict[str, Any] = {}
     value = evaluator.value(sheet, row, column, rich)
-    style = rich.get("fmt", {}).get("numberFormat") or evaluator.format_of(rich)
+    style = rich.get("fmt", {}).get("numberFormat") or evaluator.format_of(sheet, rich)
     if "f" in rich or rich.get("v") is not None:
         data["userEnteredValue"] = {"formulaValue": rich["f"]} if "f" in rich else extended(rich["v"])
         data["effectiveValue"] = extended(value)
@@ -71,6 +72,8 @@ def cell_data(cell: Cell, sheet: Sheet, row: int, column: int, evaluator: Evalua
 
 def extended(value: Any) -> dict[str, Any]:
     """An ExtendedValue."""
+    if isinstance(value, FormulaError):
+        return {"errorValue": {"type": value.kind, "message": value.message}}
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int | float):

@@ -10,8 +10,8 @@ from server.sheets.storage.book import MAX_CELLS, Book, Sheet
 from server.sheets.storage.library import Library
 from server.sheets.text import a1, fields
 
-WHITE = {"red": 1, "green": 1, "blue": 1}
-ACCENTS = [
+WHITE: dict[str, float] = {"red": 1, "green": 1, "blue": 1}
+ACCENTS: list[dict[str, float]] = [
     {"red": 0.25882354, "green": 0.52156866, "blue": 0.95686275},
     {"red": 0.91764706, "green": 0.2627451, "blue": 0.20784314},
     {"red": 0.9843137, "green": 0.7372549, "blue": 0.015686275},
@@ -19,7 +19,7 @@ ACCENTS = [
     {"red": 1, "green": 0.42745098, "blue": 0.003921569},
     {"red": 0.27450982, "green": 0.7411765, "blue": 0.7764706},
 ]
-LINK = {"red": 0.06666667, "green": 0.33333334, "blue": 0.8}
+LINK: dict[str, float] = {"red": 0.06666667, "green": 0.33333334, "blue": 0.8}
 DEFAULT_FORMAT: dict[str, Any] = {
     "backgroundColor": WHITE,
     "padding": {"top": 2, "right": 3, "bottom": 2, "left": 3},
@@ -40,7 +40,7 @@ DEFAULT_FORMAT: dict[str, Any] = {
 
 
 def _theme() -> dict[str, Any]:
-    colors = [("TEXT", {}), ("BACKGROUND", WHITE)]
+    colors: list[tuple[str, dict[str, float]]] = [("TEXT", {}), ("BACKGROUND", WHITE)]
     colors += [(f"ACCENT{number}", color) for number, color in enumerate(ACCENTS, 1)] + [("LINK", LINK)]
     return {
         "primaryFontFamily": "Arial",

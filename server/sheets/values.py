@@ -34,7 +34,7 @@ class Rendering:
         if self.values == "FORMULA" and "f" in cell:
             return cell["f"]
         value = evaluator.value(sheet, row, column, cell)
-        style = number_format(cell) or evaluator.format_of(cell)
+        style = number_format(cell) or evaluator.format_of(sheet, cell)
         if self.values == "FORMATTED_VALUE" or (self.dates == "FORMATTED_STRING" and display.is_date(style)):
             return display.show(value, style)
         return "" if value is None else value
@@ -48,11 +48,10 @@ def choice(name: str, given: str | None, allowed: set[str], default: str) -> str
     InvalidArgument
         Where it is none of the allowed.
     """
-    if given in (None, "", f"{name}_UNSPECIFIED"):
+    if given is None or given in ("", f"{name}_UNSPECIFIED"):
         return default
     if given not in allowed:
         raise bad_field(name, f"Invalid value at '{name}', \"{given}\"")
-    assert given is not None
     return given
 
 
@@ -139,7 +138,7 @@ def _check_plain(item: Any, row: int, column: int) -> None:
         raise InvalidArgument("Your input contains more than the maximum of 50000 characters in a single cell.")
 
 
-def write(book: Book, sheet: Sheet, box: a1.Box, rows: list[list[Any]], option: str) -> a1.Area:
+def write(sheet: Sheet, box: a1.Box, rows: list[list[Any]], option: str) -> a1.Area:
     """Put values into cells from the box's first one on; the area written. `None` leaves a cell as it is.
 
     Raises
@@ -204,7 +203,7 @@ def append(
         sheet.grid.insert_rows(top, height)
     if top + height > sheet.rows or left + width > sheet.columns:
         book.resize(sheet, max(sheet.rows, top + height), max(sheet.columns, left + width))
-    area = write(book, sheet, a1.Box(top, left, top + 1, left + 1), rows, option) if height else None
+    area = write(sheet, a1.Box(top, left, top + 1, left + 1), rows, option) if height else None
     return table, area or a1.Area(top, left, top + 1, left + 1)
 
 

@@ -1,1 +1,1 @@
-"""Formulas: read, computed when cells are read, moved along with rows and columns. Pure but for the cells they ask for."""
+"""Formulas: computed when cells are read, moved along with rows and columns; pure but for the cells they ask for."""

@@ -64,7 +64,8 @@ Part = tuple[str, int | None, str, int | None]
 
 def _read(text: str) -> Part:
     match = PART.fullmatch(text)
-    assert match is not None
+    if match is None:
+        raise ValueError(text)
     column = a1.column_of(match[2]) if match[2] else None
     # a lone "$7" puts its dollar before the row
     fixed_column, fixed_row = (match[1], match[3]) if match[2] else ("", match[1] or match[3])

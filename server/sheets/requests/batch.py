@@ -44,7 +44,7 @@ def _one(context: Context, index: int, request: Any) -> dict[str, Any]:
     [(kind, given)] = request.items()
     if kind in OUT_OF_SCOPE:
         raise InvalidArgument(
-            f"Invalid requests[{index}].{kind}: this local endpoint does not carry out {kind}; see server/sheets/COVERAGE.md."
+            f"Invalid requests[{index}].{kind}: this local endpoint does not carry out {kind} ({OUT_OF_SCOPE[kind]})."
         )
     handler = HANDLERS.get(kind)
     if handler is None:

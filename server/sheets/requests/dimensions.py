@@ -48,7 +48,8 @@ def delete_dimension(context: Context, given: dict[str, Any]) -> None:
     if start >= length:
         word = "row" if dimension == ROWS else "column"
         raise InvalidArgument(
-            f"Cannot delete a {word} that doesn't exist. Tried to delete {word} index {start} but there are only {length} {word}s."
+            f"Cannot delete a {word} that doesn't exist. Tried to delete {word} index {start} but there are only "
+            f"{length} {word}s."
         )
     end = min(end, length)
     if end - start >= length:

@@ -122,10 +122,12 @@ def delete_protected_range(context: Context, given: dict[str, Any]) -> None:
 
 
 def set_basic_filter(context: Context, given: dict[str, Any]) -> None:
-    """SetBasicFilterRequest."""
+    """SetBasicFilterRequest; open ends become the sheet's."""
     wanted = given.get("filter", {})
     sheet = context.sheet(wanted.get("range", {}).get("sheetId"))
-    sheet.touch()["basicFilter"] = {**wanted, "range": _kept(wanted.get("range", {}), context)}
+    area = sheet.clip(a1.from_grid_range(wanted.get("range", {})))
+    whole = a1.to_grid_range(sheet.id, a1.Box(area.top, area.left, area.bottom, area.right))
+    sheet.touch()["basicFilter"] = {**wanted, "range": whole}
 
 
 def clear_basic_filter(context: Context, given: dict[str, Any]) -> None:

@@ -125,13 +125,23 @@ def _move_groups(doc: dict[str, Any], change: Change) -> None:
 
 def move_formulas(book: Book, sheet: Sheet, dimension: str, span: Callable[[int, int], tuple[int, int] | None]) -> None:
     """Rewrite the references that formulas anywhere in the spreadsheet make to the sheet."""
-    for other in book.sheets:
-        for r, cells in list(other.grid.formula_rows()):
+    _rewrite(book, lambda formula, own: references.moved(formula, own, sheet.title, dimension, span))
+
+
+def rename_in_formulas(book: Book, old: str, new: str) -> None:
+    """Rewrite the references to a sheet that gets another title."""
+    _rewrite(book, lambda formula, _: references.retitled(formula, old, new))
+
+
+def _rewrite(book: Book, change: Callable[[str, str], str]) -> None:
+    """Put every formula through `change(formula, title of its sheet)`."""
+    for sheet in book.sheets:
+        for r, cells in sheet.grid.formula_rows():
             changed = False
             for cell in cells:
                 if isinstance(cell, dict) and "f" in cell:
-                    text = references.moved(cell["f"], other.title, sheet.title, dimension, span)
+                    text = change(cell["f"], sheet.title)
                     changed |= text != cell["f"]
                     cell["f"] = text
             if changed:
-                other.grid.put([(r, cells)])
+                sheet.grid.put([(r, cells)])

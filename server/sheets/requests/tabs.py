@@ -7,6 +7,7 @@ from typing import Any
 
 from server.sheets import spreadsheets
 from server.sheets.errors import InvalidArgument
+from server.sheets.requests import shift
 from server.sheets.requests.context import Context
 from server.sheets.requests.dimensions import cut_rows_and_columns
 from server.sheets.requests.styles import rounded_colors
@@ -54,6 +55,8 @@ def delete_sheet(context: Context, given: dict[str, Any]) -> None:
     sheet = context.sheet(given.get("sheetId"))
     if len(context.book.sheets) == 1:
         raise InvalidArgument("You can't remove all the sheets in a document.")
+    if not sheet.doc["properties"].get("hidden"):
+        _check_others_visible(context, sheet)
     context.library.drop_sheet(context.book, sheet)
     named = context.book.touch().get("namedRanges", [])
     kept = [entry for entry in named if entry["range"].get("sheetId", 0) != sheet.id]
@@ -97,8 +100,18 @@ def update_sheet_properties(context: Context, given: dict[str, Any]) -> None:
     mask = fields.parse(given["fields"])
     if fields.wants(mask, "title") and "title" in wanted:
         _check_title(context, wanted["title"], sheet)
+        shift.rename_in_formulas(context.book, sheet.title, wanted["title"])
+    if fields.wants(mask, "hidden") and wanted.get("hidden"):
+        _check_others_visible(context, sheet)
     if fields.wants(mask, "gridProperties"):
         _resize(context, sheet, mask, wanted.get("gridProperties", {}))
+    _write(sheet, mask, wanted)
+    if fields.wants(mask, "index") and "index" in wanted:
+        _move(context, sheet, wanted["index"])
+
+
+def _write(sheet: Sheet, mask: fields.Mask, wanted: dict[str, Any]) -> None:
+    """The masked properties, but for the place and the size that the grid really has; defaults are left out."""
     properties = sheet.touch()["properties"]
     size = (sheet.rows, sheet.columns)
     whole = {name: deeper for name, deeper in mask.items() if name not in {"index", "sheetId"}}
@@ -114,8 +127,11 @@ def update_sheet_properties(context: Context, given: dict[str, Any]) -> None:
     properties["gridProperties"] = {"rowCount": size[0], "columnCount": size[1]} | kept
     for name in [name for name, value in properties.items() if value is False]:
         del properties[name]
-    if fields.wants(mask, "index") and "index" in wanted:
-        _move(context, sheet, wanted["index"])
+
+
+def _check_others_visible(context: Context, sheet: Sheet) -> None:
+    if all(other is sheet or other.doc["properties"].get("hidden") for other in context.book.sheets):
+        raise InvalidArgument("You can't hide all the sheets in a document.")
 
 
 def _resize(context: Context, sheet: Sheet, mask: fields.Mask, wanted: dict[str, Any]) -> None:

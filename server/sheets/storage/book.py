@@ -124,9 +124,8 @@ class Book:
         sheet = self.sheets[0] if reference.sheet is None else self.titled(reference.sheet)
         if sheet is None:
             raise a1.unparsable(text)
-        if reference.box is not None:
-            return sheet, reference.box
-        assert reference.name is not None
+        if reference.box is not None or reference.name is None:
+            return sheet, reference.box or a1.Box()
         named = self.named_range(reference.name)
         whole = self.titled(reference.name) if reference.sheet is None else None
         if whole:

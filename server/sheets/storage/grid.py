@@ -10,6 +10,8 @@ import orjson
 from server.sheets.cells import Cell, filled, trimmed
 from server.sheets.storage.occupancy import Occupancy
 
+LAST = 2**62
+
 
 def mask_of(cells: list[Cell]) -> int:
     """Bit `i` says whether column `i` is filled."""
@@ -37,8 +39,8 @@ class Grid:
 
     def rows(self, top: int = 0, bottom: int | None = None) -> Iterator[tuple[int, list[Cell]]]:
         """The rows that hold anything, from `top` up to `bottom`, in order."""
-        sql = "select r, cells from rows where grid = ? and r >= ?" + ("" if bottom is None else " and r < ?")
-        found = self.db.execute(sql + " order by r", (self.key, top) if bottom is None else (self.key, top, bottom))
+        sql = "select r, cells from rows where grid = ? and r >= ? and r < ? order by r"
+        found = self.db.execute(sql, (self.key, top, LAST if bottom is None else bottom))
         for r, text in found:
             yield r, orjson.loads(text)
 

@@ -133,8 +133,8 @@ class Library:
                 book.changed = False
             for sheet in book.sheets:
                 if sheet.changed:
-                    row = (dumps(sheet.doc), sheet.grid.key)
-                    self.db.execute("update sheets set doc = ? where grid = ?", row)
+                    saved = (dumps(sheet.doc), sheet.grid.key)
+                    self.db.execute("update sheets set doc = ? where grid = ?", saved)
                     sheet.changed = False
 
 

@@ -30,7 +30,7 @@ class Occupancy:
 
     def set(self, r: int, mask: int) -> None:
         """Row `r` is now filled as `mask` says."""
-        if self._known and not self._follows(r, mask):
+        if self._known and not self._follows(self._known, r, mask):
             self._known = None
         if mask:
             self.masks[r] = mask
@@ -38,10 +38,8 @@ class Occupancy:
         elif self.masks.pop(r, None) is not None and r == self.last:
             self.last = max(self.masks, default=-1)
 
-    def _follows(self, r: int, mask: int) -> bool:
+    def _follows(self, known: Table, r: int, mask: int) -> bool:
         """Whether the remembered table survives this write: it is only made longer, within its columns."""
-        known = self._known
-        assert known is not None
         if self.masks.get(r, 0) == mask:
             return True
         if r != known.area.bottom or r in self.masks or r + 1 in self.masks:

@@ -139,16 +139,16 @@ def split_sheet(text: str) -> tuple[str | None, str | None]:
 def parse_cells(text: str) -> Box | None:
     """The cells of a range without its sheet; None where the text is no range (it may be a name)."""
     first, colon, last = text.partition(":")
-    start, end = corner(first), corner(last) if colon else None
-    if start is None or (colon and end is None):
+    start = corner(first)
+    if start is None:
         return None
     if not colon:
-        return one_cell(start)
-    assert end is not None
-    return span(start, end)
+        return _one_cell(start)
+    end = corner(last)
+    return None if end is None else span(start, end)
 
 
-def one_cell(start: tuple[int | None, int | None]) -> Box | None:
+def _one_cell(start: tuple[int | None, int | None]) -> Box | None:
     row, column = start
     if row is None or column is None:
         return None

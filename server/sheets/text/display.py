@@ -24,7 +24,7 @@ DEFAULT_PATTERNS = {
 
 def is_date(number_format: dict[str, str] | None) -> bool:
     """Whether numbers in this format stand for days."""
-    return bool(number_format) and number_format.get("type") in DATE_TYPES  # type: ignore[union-attr]
+    return number_format is not None and number_format.get("type") in DATE_TYPES
 
 
 def show(value: Any, number_format: dict[str, str] | None) -> str:

@@ -7,6 +7,7 @@ format Sheets gives them; a leading apostrophe keeps anything a text.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from typing import Any
 
@@ -62,7 +63,7 @@ def _number(text: str) -> Cell:
         number = -number
     if match["percent"]:
         number = number / 100
-    if isinstance(number, float) and (number != number or abs(number) == float("inf")):
+    if isinstance(number, float) and not math.isfinite(number):
         return None
     return {"v": whole(number), **_pattern(match)}
 

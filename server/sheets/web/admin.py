@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,7 +27,7 @@ def answer(state: State, method: str, path: str, raw: bytes) -> tuple[int, dict[
         body = orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:
         raise InvalidArgument(f"The body is no JSON: {error}") from error
-    known = {
+    known: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
         ("GET", "/admin/faults"): lambda: {"faults": [rule.described() for rule in state.faults.rules]},
         ("POST", "/admin/faults"): lambda: _add(state, body),
         ("DELETE", "/admin/faults"): lambda: _clear(state),

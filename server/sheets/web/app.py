@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from server.sheets.web.quota import Quota
 
 log = logging.getLogger("server.sheets")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+DEEP = 50_000  # formulas that refer to formulas: some ten calls each
 MAX_BODY = 10 * 1024 * 1024
 ALL_SCOPES = frozenset(SHEETS_SCOPES)
 
@@ -63,7 +65,7 @@ class App:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.worker = ThreadPoolExecutor(1, "sheets")
+        self.worker = ThreadPoolExecutor(1, "sheets", sys.setrecursionlimit, (DEEP,))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -93,7 +95,7 @@ class App:
         if path == "/token" and request.method == "POST":
             return await run(self.worker, self._token, body)
         if not path.startswith(("/v4/", "/drive/", "/upload/")):
-            return await run(self.worker, self._own_pages, request.method, path, body)
+            return await run(self.worker, self._own_pages, request, path, body)
         rules = self.state.faults.pick(request.method, "/" + "/".join(split_path(path)[0]))
         await _before(rules)
         response = await run(self.worker, self._api, request, path, body)
@@ -107,11 +109,11 @@ class App:
         except GrantError as error:
             return reply(error.body, 400)
 
-    def _own_pages(self, method: str, path: str, body: bytes) -> Response:
+    def _own_pages(self, request: Request, path: str, body: bytes) -> Response:
         if path.startswith("/admin/"):
-            status, answer = admin.answer(self.state, method, path, body)
+            status, answer = admin.answer(self.state, request.method, path, body)
             return reply(answer, status)
-        return page.answer(self.state.library, method, path)
+        return page.answer(self.state.library, request.method, path, request.url.query)
 
     def _api(self, request: Request, path: str, body: bytes) -> Response:
         drive = not path.startswith("/v4/")

@@ -26,7 +26,7 @@ def answer(call: Call) -> dict[str, Any]:
     """
     for method, length, fixed, verb, handler in ROUTES:
         if method == call.method and verb == call.verb and length == len(call.segments) and _matches(call, fixed):
-            return fields.apply(call.mask(), handler(call)) if handler is not get else handler(call)  # type: ignore[no-any-return]
+            return fields.apply(call.mask(), handler(call)) if handler is not get else handler(call)
     raise NotFound("Requested entity was not found.")
 
 
@@ -115,7 +115,7 @@ def values_update(call: Call) -> dict[str, Any]:
     book, option = _writable(call), _input_option(call.one("valueInputOption"))
     _same_range(call.segments[4], body.get("range"))
     sheet, box = book.find(call.segments[4])
-    area = values.write(book, sheet, box, rows, option)
+    area = values.write(sheet, box, rows, option)
     result = values.summary(book, sheet, area, rows)
     if call.flag("includeValuesInResponse"):
         result["updatedData"] = values.read_area(book, sheet, area, *_response_rendering(call.one))
