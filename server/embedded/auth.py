@@ -1,6 +1,6 @@
 """Who may call: keys, passwords and tokens.
 
-Secrets of access keys are 30 random characters, so one salted SHA-256 keeps them; passwords are people's, so bcrypt does.
+Secrets of access keys are random and long, so one salted SHA-256 keeps them; passwords are people's, so bcrypt does.
 Tokens are signed with a key drawn once per installation.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import json
@@ -230,10 +231,8 @@ class Auth:
         except (binascii.Error, ValueError) as error:
             raise fail("bad_credentials", str(error)) from error
         name, _, secret = text.partition(":")
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             name, secret = name.encode("latin-1").decode(), secret.encode("latin-1").decode()
-        except UnicodeDecodeError:
-            pass
         identity = self._by_password(name, secret) or self._by_key(name, secret)
         if identity is None:
             raise fail("invalid_credentials", "failed to locate provided credentials")

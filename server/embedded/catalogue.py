@@ -1,4 +1,4 @@
-"""The endpoints of API 2.34 by name, each with the versions it changed in; what is not registered is told apart by this."""
+"""The endpoints of API 2.34 by name, each with the versions it changed in."""
 
 from __future__ import annotations
 

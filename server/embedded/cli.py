@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from server.embedded import auth, files, web
+from server.embedded import auth, clock, files, web
 from server.embedded.api import Api
 from server.embedded.database import Database
 from server.embedded.services.queues import store as queues
@@ -101,13 +101,14 @@ def open_state(settings: Settings) -> tuple[State, Path]:
     db.write(_default_queue).result()
     credentials = settings.data / "credentials.json"
     auth.ensure_key_file(db, credentials, auth.DEFAULT_USER)
-    auth.ensure_key_file(db, settings.data / "webserver.json", auth.WEB_USER)
+    web_keys = auth.ensure_key_file(db, settings.data / "webserver.json", auth.WEB_USER)
+    state.web_keys.update(userKey=web_keys["access_key"], userSecret=web_keys["secret_key"], companyID=auth.COMPANY)
     return state, credentials
 
 
 def _default_queue(db: Any) -> None:
     if not db.execute("SELECT 1 FROM queue LIMIT 1").fetchone():
-        queues.create(db, "default", auth.DEFAULT_USER, auth.COMPANY, auth.clock.now(), system_tags=["default"])
+        queues.create(db, "default", auth.DEFAULT_USER, auth.COMPANY, clock.now(), system_tags=["default"])
 
 
 async def serve(state: State, credentials: Path, sockets: dict[str, socket.socket]) -> None:
@@ -129,7 +130,7 @@ async def serve(state: State, credentials: Path, sockets: dict[str, socket.socke
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     running = [asyncio.create_task(server._serve([listener])) for server, listener in servers]  # noqa: SLF001 - `serve` would take the signals of the process three times over
-    while not all(server.started for server, _ in servers):
+    while not all(server.started for server, _ in servers):  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     ready = {"service": "embedded", "pid": os.getpid(), "urls": state.urls, "credentials": str(credentials)}
     print(json.dumps(ready), flush=True)

@@ -1,8 +1,8 @@
 """SQLite with one writer and many readers.
 
-Writes queue up for a single thread. It takes whatever has queued, runs every job in its own savepoint, and commits once:
-with `synchronous=FULL` the cost of the disk is shared by all requests that waited, and none is answered before its data
-is on the disk. Readers have connections of their own and never wait (WAL).
+Writes queue up for a single thread. It takes whatever has queued, runs every job in its own savepoint, and commits
+once: with `synchronous=FULL` the cost of the disk is shared by all requests that waited, and none is answered before
+its data is on the disk. Readers have connections of their own and never wait (WAL).
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ MODEL = Kind(
         "design": JSON, "labels": JSON, "ready": BOOL, "ui_cache": JSON, "last_update": TIME, "last_change": TIME,
         "last_changed_by": TEXT, "metadata": JSON, "last_iteration": INT, "metric_stats": JSON,
     },
-    computed=frozenset({"last_metrics", "unique_metrics"}),
+    computed=frozenset({"last_metrics", "unique_metrics", "stats"}),
     references={
         "company": "company", "user": "user", "project": "project", "task": "task", "parent": "model",
     },
@@ -103,7 +103,7 @@ QUEUE = Kind(
         "id": TEXT, "company": TEXT, "user": TEXT, "name": TEXT, "display_name": TEXT, "created": TIME, "tags": JSON,
         "system_tags": JSON, "last_update": TIME, "metadata": JSON,
     },
-    computed=frozenset({"entries"}),
+    computed=frozenset({"entries", "entries_count", "workers"}),
     references={"company": "company", "user": "user", "entries.task": "task"},
 )  # fmt: skip
 
@@ -234,3 +234,13 @@ def check_name(value: Any, name: str = "name", minimum: int = 3) -> str:
     if len(text) < minimum:
         raise fail_field(name, "String value is too short")
     return text
+
+
+def metadata_items(items: Any) -> dict[str, Any]:
+    """Read metadata, a list of items or an object of them, as items by key."""
+    listed = list(items.values()) if isinstance(items, dict) else items
+    if not isinstance(listed, list) or not all(isinstance(item, dict) and item.get("key") for item in listed):
+        raise fail_field("metadata", "Only items with a key may be used in metadata")
+    return {
+        str(item["key"]): {name: item[name] for name in ("key", "type", "value") if name in item} for item in listed
+    }

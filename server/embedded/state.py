@@ -41,5 +41,6 @@ class State:
     auth: Auth
     files: Path
     urls: dict[str, str] = field(default_factory=dict)
+    web_keys: dict[str, str] = field(default_factory=dict)
     unimplemented: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)

@@ -16,7 +16,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def configuration(state: State, request: Request) -> dict[str, object]:
-    """What the web app asks its origin for before it starts: where the API and the files are, as the browser sees them."""
+    """Tell the web app, before it starts, where the API and the files are as the browser sees them."""
     host = request.url.hostname or "127.0.0.1"
     shown = {name: url.replace("//127.0.0.1:", f"//{host}:") for name, url in state.urls.items()}
     return {
@@ -45,6 +45,10 @@ class WebApp:
         path = request.path_params["path"]
         if path == "configuration.json":
             return JSONResponse(configuration(self.state, request), headers={"Cache-Control": "no-store"})
+        if path == "credentials.json":
+            # the web app's own account, for logging in by name only; with passwords nobody needs it
+            keys = None if self.state.auth.password_mode else self.state.web_keys
+            return JSONResponse(keys or {}, 200 if keys else 404, headers={"Cache-Control": "no-store"})
         if path.startswith("service/"):
             return JSONResponse({}, 404)
         target = (self.folder / path).resolve()

@@ -84,29 +84,32 @@ def metric(path: str) -> tuple[str, str, str] | None:
 def matching(sql: str, text: str, flags: int = 0) -> tuple[str, list[Any]]:
     """Condition that a text matches a client's regular expression.
 
-    A pattern that is only a literal, anchored or not, needs no regular expression, and an anchored one can use an index.
+    A pattern that is only a literal needs no regular expression, and an anchored one can use an index.
     """
     pattern(text, flags)
     literal = _LITERAL.match(text)
-    if literal is None:
-        return f"matches(?, {int(flags)}, {sql})", [text]
-    start, body, end = literal.groups()
-    plain = re.sub(r"\\(.)", r"\1", body)
-    if flags & re.IGNORECASE:
-        if not plain.isascii():
-            return f"matches(?, {int(flags)}, {sql})", [text]
-        escaped = re.sub(r"([\\%_])", r"\\\1", plain)
-        return f"{sql} LIKE ? ESCAPE '\\'", [("" if start else "%") + escaped + ("" if end else "%")]
-    if start and end:
-        return f"{sql} = ?", [plain]
-    if start:
+    if literal is not None and literal[2].isascii():
+        start, body, end = literal.groups()
+        plain = re.sub(r"\\(.)", r"\1", body)
+        if flags & re.IGNORECASE:
+            escaped = re.sub(r"([\\%_])", r"\\\1", plain)
+            return f"{sql} LIKE ? ESCAPE '\\'", [("" if start else "%") + escaped + ("" if end else "%")]
+        if start and end:
+            return f"{sql} = ?", [plain]
+        if not end:
+            return _literal(sql, plain, anchored=bool(start))
+    return f"matches(?, {int(flags)}, {sql})", [text]
+
+
+def _literal(sql: str, plain: str, *, anchored: bool) -> tuple[str, list[Any]]:
+    if anchored:
         return f"({sql} >= ? AND {sql} < ?)", [plain, plain + "\U0010ffff"]
-    if end:
-        return f"matches(?, 0, {sql})", [text]
     return f"instr({sql}, ?) > 0", [plain]
 
 
-def conditions(kind: Kind, body: Mapping[str, Any], company: str, *, patterns: Sequence[str] = ("name",)) -> Where:
+def conditions(  # noqa: C901 - one branch per family of filters reads best flat
+    kind: Kind, body: Mapping[str, Any], company: str, *, patterns: Sequence[str] = ("name",)
+) -> Where:
     """Build the condition for everything in a request that is a filter. Nulls and empty lists filter nothing."""
     where = Where()
     where.add(f"{kind.table}.company IN (?, '')", company)
@@ -115,6 +118,9 @@ def conditions(kind: Kind, body: Mapping[str, Any], company: str, *, patterns: S
             continue
         if key in {"_any_", "_all_", "_or_", "_and_"}:
             _multi(kind, where, key, value)
+        elif key == "filters":
+            for field_name, terms in value.items() if isinstance(value, Mapping) else ():
+                _terms(kind, where, str(field_name), terms)
         elif key in TAG_FIELDS:
             _tags(kind, where, key, value)
         elif key == "id":
@@ -125,7 +131,7 @@ def conditions(kind: Kind, body: Mapping[str, Any], company: str, *, patterns: S
             where.add(sql, *values)
         elif metric(key):
             _metric_range(kind, where, key, value)
-        elif key.partition(".")[0] in kind.fields and key not in {"path"}:
+        elif key.partition(".")[0] in kind.fields and key != "path":
             _field(kind, where, key, value)
     return where
 
@@ -140,7 +146,7 @@ def _field(kind: Kind, where: Where, key: str, value: Any) -> None:
     sql, column = expression(kind, key)
     if column == TIME:
         _times(where, sql, value)
-    elif column in {INT} and isinstance(value, list):
+    elif column == INT and isinstance(value, list):
         _range(where, sql, value)
     elif column == BOOL:
         where.add(f"coalesce({sql}, 0) = ?", int(bool(value)))
@@ -153,7 +159,7 @@ def _field(kind: Kind, where: Where, key: str, value: Any) -> None:
 
 
 def _range(where: Where, sql: str, value: Sequence[Any]) -> None:
-    low, high = (list(value) + [None, None])[:2]
+    low, high = [*value, None, None][:2]
     if low is not None:
         where.add(f"{sql} >= ?", low)
     if high is not None:
@@ -162,8 +168,8 @@ def _range(where: Where, sql: str, value: Sequence[Any]) -> None:
 
 def _metric_range(kind: Kind, where: Where, key: str, value: Any) -> None:
     first, second, column = metric(key) or ("", "", "value")
-    low, high = (list(value) + [None, None])[:2] if isinstance(value, list) else (value, value)
-    sql = f"{kind.table}.id IN (SELECT object FROM series WHERE metric_hash = ? AND variant_hash = ?"
+    low, high = [*value, None, None][:2] if isinstance(value, list) else (value, value)
+    sql = f"{kind.table}.id IN (SELECT object FROM series WHERE metric_hash = ? AND variant_hash = ?"  # noqa: S608
     values: list[Any] = [first, second]
     if low is not None:
         sql += f" AND {column} >= ?"
@@ -200,7 +206,7 @@ def _member(where: Where, sql: str, value: Sequence[Any]) -> None:
 def split_markers(value: Sequence[Any]) -> tuple[list[Any], list[Any], bool]:
     """Split a list with markers into what must be there, what must not, and whether all of it must.
 
-    `__$not` excludes the next item, `__$all`/`__$and` asks for all, `__$any`/`__$or` for one of the items; `-x` excludes.
+    `__$not` excludes the next item, `__$all`/`__$and` asks for all, `__$any`/`__$or` for one of them; `-x` excludes.
     """
     include: list[Any] = []
     exclude: list[Any] = []
@@ -224,21 +230,53 @@ def split_markers(value: Sequence[Any]) -> tuple[list[Any], list[Any], bool]:
 
 def _tags(kind: Kind, where: Where, key: str, value: Any) -> None:
     include, exclude, every = split_markers([value] if isinstance(value, str) else list(value))
-    chosen = f"SELECT object FROM tag WHERE kind = '{kind.table}' AND field = '{key}' AND tag"
-    if every:
-        for tag in include:
-            where.add(f"{kind.table}.id IN ({chosen} = ?)", tag)
-    elif include:
-        where.add(f"{kind.table}.id IN ({chosen} IN ({marks(include)}))", *include)
-    if exclude:
-        where.add(f"{kind.table}.id NOT IN ({chosen} IN ({marks(exclude)}))", *exclude)
+    wanted = [_tagged(kind, key, tag) for tag in include]
+    if wanted:
+        where.add("(" + (" AND " if every else " OR ").join(sql for sql, _ in wanted) + ")", *_flat(wanted))
+    for sql, values in (_tagged(kind, key, tag) for tag in exclude):
+        where.add(f"NOT {sql}", *values)
+
+
+def _flat(parts: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+    return [value for _, values in parts for value in values]
+
+
+def _tagged(kind: Kind, key: str, tag: Any) -> tuple[str, list[Any]]:
+    """Condition that an object has a tag, or for null that it has none."""
+    mine = f"EXISTS (SELECT 1 FROM tag WHERE tag.object = {kind.table}.id AND tag.field = '{key}'"  # noqa: S608
+    return (f"NOT {mine})", []) if tag is None else (f"{mine} AND tag.tag = ?)", [str(tag)])
+
+
+def _terms(kind: Kind, where: Where, key: str, terms: Any) -> None:
+    """`filters`: any of some conditions, all of others, joined by and or or."""
+    if not isinstance(terms, Mapping):
+        raise fail("invalid_fields_value", field=key)
+    groups: list[tuple[str, list[Any]]] = []
+    for name, joint in (("any", " OR "), ("all", " AND ")):
+        group = terms.get(name) or {}
+        parts = [_term(kind, key, item) for item in group.get("include") or ()]
+        parts += [
+            (f"NOT {sql}", values) for sql, values in (_term(kind, key, item) for item in group.get("exclude") or ())
+        ]
+        if parts:
+            groups.append(("(" + joint.join(sql for sql, _ in parts) + ")", _flat(parts)))
+    if groups:
+        joint = " OR " if terms.get("op") == "or" else " AND "
+        where.add("(" + joint.join(sql for sql, _ in groups) + ")", *_flat(groups))
+
+
+def _term(kind: Kind, key: str, item: Any) -> tuple[str, list[Any]]:
+    if key in TAG_FIELDS:
+        return _tagged(kind, key, item)
+    sql, _ = expression(kind, key)
+    return (f"({sql} IS NULL)", []) if item is None else (f"coalesce({sql} = ?, 0)", [item])
 
 
 _COMPARISON = re.compile(r"^(>=|<=|>|<|=)?\s*(.+)$")
 
 
 def _times(where: Where, sql: str, value: Any) -> None:
-    """Comparisons such as `[">=2024-01-01T00:00:00", "<..."]`; a bare time is a lower bound; no time filters nothing."""
+    """Comparisons such as `[">=2024-01-01T00:00:00", "<..."]`; a bare time is a lower bound."""
     if isinstance(value, list) and len(value) == 2 and not any(isinstance(v, str) and v[:1] in "<>=" for v in value):
         value = [f">={value[0]}" if value[0] else None, f"<={value[1]}" if value[1] else None]
     for item in value if isinstance(value, list) else [value]:
@@ -286,8 +324,6 @@ def _multi(kind: Kind, where: Where, key: str, value: Any) -> None:
 def _pattern_on(kind: Kind, name: str, text: str) -> tuple[str, list[Any]]:
     if name in TAG_FIELDS:
         sql, values = matching("tag.tag", text, re.IGNORECASE)
-        return (
-            f"{kind.table}.id IN (SELECT object FROM tag WHERE kind = '{kind.table}' AND field = '{name}' AND {sql})",
-            values,
-        )
+        tagged = f"SELECT object FROM tag WHERE kind = '{kind.table}' AND field = '{name}' AND {sql}"  # noqa: S608
+        return f"{kind.table}.id IN ({tagged})", values
     return matching(expression(kind, name)[0], text, re.IGNORECASE)

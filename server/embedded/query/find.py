@@ -51,8 +51,8 @@ def window(body: Mapping[str, Any]) -> Window:
         `validation_error`: a negative page, or a page size that is not positive.
     """
     if "scroll_id" in body:
-        size = _whole(body, "size") or PAGE_MAX
-        return Window(_scroll_offset(body["scroll_id"]), min(max(size, 1), PAGE_MAX), scrolling=True)
+        asked = _whole(body, "size") or PAGE_MAX
+        return Window(_scroll_offset(body["scroll_id"]), min(max(asked, 1), PAGE_MAX), scrolling=True)
     page, size = _whole(body, "page"), _whole(body, "page_size")
     if page is not None and page < 0:
         raise fail("validation_error", "page must be >=0", field="page")
@@ -114,7 +114,8 @@ def rows_of(
         return _by_metric(db, kind, where, order, names, view)
     terms = [expression(kind, path)[0] + (" DESC" if down else "") for path, down in order]
     terms.append(f"{kind.table}.seq" + (" DESC" if order and order[-1][1] else ""))
-    sql = f"SELECT {_select(kind, names)} FROM {kind.table} WHERE {where.sql} ORDER BY {', '.join(terms)} LIMIT ? OFFSET ?"  # noqa: S608 - names are declared
+    chosen = f"SELECT {_select(kind, names)} FROM {kind.table} WHERE {where.sql}"  # noqa: S608 - names are declared
+    sql = f"{chosen} ORDER BY {', '.join(terms)} LIMIT ? OFFSET ?"
     return db.execute(sql, [*where.values, view.limit, view.offset]).fetchall()
 
 
@@ -210,7 +211,7 @@ def find(
     (compute or add_metrics)(db, objects, paths)
     if expanded:
         expand(db, kind, objects, paths)
-    answers = project_fields(kind, objects, paths, with_id=expanded)
+    answers = project_fields(objects, paths, with_id=expanded)
     return Page(answers, _scroll(view.offset + len(rows)) if view.scrolling else None)
 
 

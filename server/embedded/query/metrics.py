@@ -34,12 +34,12 @@ def last_metrics(
     Parameters
     ----------
     paths
-        What is asked for below `last_metrics`, e.g. `["<metric hash>", "<variant hash>", "value"]`; None for everything.
+        What is asked for below `last_metrics`, e.g. `["<metric hash>", "<variant hash>"]`; None for everything.
 
     Returns
     -------
     dict
-        Object id to `{metric hash: {variant hash: {...}}}`, with an entry for every id.
+        Object id to `{metric hash: {variant hash: {...}}}`, one for every id.
     """
     found: dict[str, dict[str, Any]] = {identifier: {} for identifier in ids}
     asked = None if paths is None else [list(path) for path in paths]

@@ -62,7 +62,7 @@ def _pick_items(value: list[Any], rest: Sequence[str], target: dict[str, Any], h
 
 
 def project_fields(
-    kind: Kind, objects: Sequence[Mapping[str, Any]], paths: Sequence[str] | None, *, with_id: bool
+    objects: Sequence[Mapping[str, Any]], paths: Sequence[str] | None, *, with_id: bool
 ) -> list[dict[str, Any]]:
     """Cut objects down to what was asked for."""
     if paths is None:
@@ -111,6 +111,6 @@ def _named(db: sqlite3.Connection, table: str, ids: set[str], asked: Sequence[st
         part = listed[start : start + 500]
         rows = db.execute(f"SELECT {names} FROM {table} WHERE id IN ({marks(part)})", part)  # noqa: S608 - declared names
         objects = [from_row(kind, row) for row in rows]
-        for answer in project_fields(kind, objects, known, with_id=True):
+        for answer in project_fields(objects, known, with_id=True):
             found[answer["id"]] = answer
     return found

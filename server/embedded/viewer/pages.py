@@ -27,8 +27,8 @@ Read = Callable[[sqlite3.Connection, Request], dict[str, Any] | None]
 def projects(db: sqlite3.Connection, _: Request) -> dict[str, Any]:
     """Read projects with the number of their tasks."""
     rows = db.execute(
-        "SELECT project.id, project.name, count(task.id) AS tasks FROM project LEFT JOIN task ON task.project = project.id"
-        " GROUP BY project.id ORDER BY project.name"
+        "SELECT project.id, project.name, count(task.id) AS tasks FROM project"
+        " LEFT JOIN task ON task.project = project.id GROUP BY project.id ORDER BY project.name"
     )
     return {"title": "Projects", "projects": [dict(row) for row in rows]}
 

@@ -9,6 +9,7 @@ from server.embedded import clock
 from server.embedded.auth import MAX_TOKEN_S, hash_secret, new_key_pair
 from server.embedded.endpoints import Answer, Call, endpoint
 from server.embedded.errors import bad_field, fail
+from server.embedded.services.auth import admin  # noqa: F401 - registers
 
 COOKIE_AGE_S = 99_999_999_999  # as long as the official server says; the token inside ends it
 

@@ -9,8 +9,12 @@ from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import fail
 from server.embedded.objects import PROJECT
 from server.embedded.query import find
-from server.embedded.query.filters import Where
-from server.embedded.services.projects import store
+from server.embedded.services.projects import (
+    store,
+    tree,  # noqa: F401 - registers
+    values,  # noqa: F401 - registers
+)
+from server.embedded.services.projects.listing import visible
 
 EDITABLE = ("description", "default_output_destination")
 
@@ -40,19 +44,6 @@ def _edits(body: dict[str, Any]) -> dict[str, Any]:
 def get_by_id(call: Call) -> dict[str, Any]:
     """Read one project."""
     return {"project": store.require(call.db, str(call.body["project"]), call.company)}
-
-
-def visible(call: Call) -> Where:
-    """Conditions on lists of projects: hidden ones and depth."""
-    body = call.body
-    where = Where()
-    if not body.get("search_hidden") and not body.get("id"):
-        where.add(
-            "project.id NOT IN (SELECT object FROM tag WHERE kind = 'project' AND field = 'system_tags' AND tag = 'hidden')"
-        )
-    if body.get("shallow_search"):
-        where.add("project.parent IS NULL" if not body.get("parent") else "1")
-    return where
 
 
 def _plain(*_: Any) -> None:
@@ -88,15 +79,7 @@ def update(call: Call) -> dict[str, Any]:
                 err="Update failed (E11000 Duplicate Key Error)",
             )
         changes |= {"name": name, "basename": name.rpartition("/")[2]}
-        rename_below(call, project["name"], name)
+        store.rename_below(call.db, call.company, project["name"], name)
     changes["last_update"] = call.now
     objects.update(call.db, PROJECT, project["id"], changes)
     return {"updated": 1, "fields": objects.shown(PROJECT, changes)}
-
-
-def rename_below(call: Call, old: str, new: str) -> None:
-    """Carry a changed path through to everything below."""
-    call.db.execute(
-        "UPDATE project SET name = ? || substr(name, ?) WHERE company = ? AND substr(name, 1, ?) = ?",
-        (new, len(old) + 1, call.company, len(old) + 1, old + "/"),
-    )

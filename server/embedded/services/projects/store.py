@@ -106,3 +106,11 @@ def resolve(db: sqlite3.Connection, identifier: str | None, name: str | None, us
     if name:
         return str(ensure(db, normalized(name), user, company)["id"])
     return None
+
+
+def rename_below(db: sqlite3.Connection, company: str, old: str, new: str) -> None:
+    """Carry a changed path through to everything below."""
+    db.execute(
+        "UPDATE project SET name = ? || substr(name, ?) WHERE company = ? AND name > ? AND name < ?",
+        (new, len(old) + 1, company, old + "/", old + "0"),
+    )

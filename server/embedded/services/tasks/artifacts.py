@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.embedded import objects
+from server.embedded import clock, objects
 from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import bad_field, fail
 from server.embedded.objects import MODEL
@@ -63,8 +63,8 @@ def add_or_update_model(call: Call) -> dict[str, Any]:
     task = store.find(call.db, body["task"], call.company)
     if objects.get(call.db, MODEL, str(body["model"]), call.company, ["id"]) is None:
         raise fail("invalid_model_id", "no such public or company model", id=body["model"], company=call.company)
-    models = {"input": [], "output": []} | dict(task.get("models") or {})
-    item = {"name": body["name"], "model": body["model"], "updated": objects.clock.iso_millis(call.now)}
+    models: dict[str, list[Any]] = {"input": [], "output": []} | dict(task.get("models") or {})
+    item = {"name": body["name"], "model": body["model"], "updated": clock.iso_millis(call.now)}
     kept = [one for one in models[side] if one.get("name") != body["name"]]
     replaced = len(kept) < len(models[side])
     if replaced:
@@ -83,7 +83,7 @@ def delete_models(call: Call) -> dict[str, Any]:
     """Take models out of a task's inputs and outputs; the models stay."""
     task = store.find(call.db, call.body["task"], call.company)
     gone = {(str(item.get("type")), str(item.get("name"))) for item in call.body["models"]}
-    models = {"input": [], "output": []} | dict(task.get("models") or {})
+    models: dict[str, list[Any]] = {"input": [], "output": []} | dict(task.get("models") or {})
     models = {
         side: [one for one in models[side] if (side, one.get("name")) not in gone] for side in ("input", "output")
     }

@@ -9,6 +9,7 @@ from server.embedded import objects
 from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import fail
 from server.embedded.objects import TASK
+from server.embedded.services.projects import store as projects
 from server.embedded.services.queues import store as queues
 from server.embedded.services.tasks import removal, status, store
 
@@ -25,7 +26,7 @@ def started(call: Call) -> dict[str, Any]:
         raise fail("invalid_object_id", task=None)
     status.check(task, "in_progress", force=bool(call.body.get("force")))
     queues.remove_waiting(call.db, task["id"], call.now)
-    extra = {} if task["status"] == "in_progress" else {"started": call.now}
+    extra: dict[str, Any] = {} if task["status"] == "in_progress" else {"started": call.now}
     return store.answer(status.change(call, task, "in_progress", **status.texts(call.body), **extra)) | {"started": 1}
 
 
@@ -219,7 +220,7 @@ def clone(call: Call) -> dict[str, Any]:
     values.setdefault("parent", task.get("parent") or task["id"])
     answer: dict[str, Any] = {}
     if body.get("new_project_name") and not body.get("new_task_project"):
-        project = store.projects.resolve(call.db, None, str(body["new_project_name"]), call.user, call.company)
+        project = projects.resolve(call.db, None, str(body["new_project_name"]), call.user, call.company)
         values["project"] = project
         answer["new_project"] = {"id": project, "name": body["new_project_name"]}
     copy = store.new(call, values)
@@ -241,10 +242,10 @@ def move(call: Call) -> dict[str, Any]:
     body = call.body
     if not body.get("project") and not body.get("project_name"):
         raise fail("missing_required_fields", "project or project_name is required")
-    project = store.projects.resolve(call.db, body.get("project"), body.get("project_name"), call.user, call.company)
+    project = projects.resolve(call.db, body.get("project"), body.get("project_name"), call.user, call.company)
     for identifier in body["ids"]:
         store.save(call, _task(call, identifier)["id"], {"project": project})
-    store.projects.touch(call.db, project, call.now)
+    projects.touch(call.db, project, call.now)
     return {"project_id": project}
 
 

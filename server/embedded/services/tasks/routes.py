@@ -55,16 +55,10 @@ def get_by_id(call: Call) -> dict[str, Any]:
 
 @endpoint("tasks.get_by_id_ex")
 def get_by_id_ex(call: Call) -> dict[str, Any]:
-    """Read one task, the objects it names as objects."""
-    identifier = call.body.get("id")
-    if not identifier:
+    """Read tasks by id, the objects they name as objects."""
+    if not call.body.get("id"):
         raise fail("missing_required_fields", missing=("id",))
-    first = identifier[0] if isinstance(identifier, list) else identifier
-    body = dict(call.body) | {"id": [str(first)]}
-    found = find(call.db, TASK, body, call.company, expanded=True).objects
-    if not found:
-        raise fail("invalid_task_id", ids=(str(first),))
-    return {"task": found[0]}
+    return find(call.db, TASK, call.body, call.company, expanded=True).answer("tasks")
 
 
 def visible(call: Call) -> Where:
@@ -139,7 +133,9 @@ def update(call: Call) -> dict[str, Any]:
 
 def _update(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     task = store.find(call.db, body["task"], call.company)
-    allowed = {key: body[key] for key in ("name", "tags", "system_tags", "comment", "project") if key in body}
+    allowed: dict[str, Any] = {
+        key: body[key] for key in ("name", "tags", "system_tags", "comment", "project") if key in body
+    }
     changes = store.fields_of(call, allowed)
     if body.get("output__error") is not None:
         changes["output"] = dict(task.get("output") or {}) | {"error": body["output__error"]}
@@ -180,10 +176,12 @@ def ping(call: Call) -> dict[str, Any]:
     return {}
 
 
-@endpoint("tasks.edit_runtime", write=True)
+@endpoint("tasks.edit_runtime", version="2.31", write=True)
 def edit_runtime(call: Call) -> dict[str, Any]:
-    """Change or clear runtime properties."""
-    task = store.find(call.db, call.body["task"], call.company, ["id", "runtime"])
-    runtime = {} if call.body.get("replace") else dict(task.get("runtime") or {})
-    store.save(call, task["id"], {"runtime": runtime | dict(call.body.get("runtime") or {})})
+    """Set and remove runtime properties."""
+    task = store.find(call.db, call.body["task"], call.company, ["id", "status", "runtime"])
+    runtime = dict(task.get("runtime") or {}) | dict(call.body.get("add_or_update") or {})
+    for name in call.body.get("remove") or ():
+        runtime.pop(name, None)
+    store.save(call, task["id"], {"runtime": runtime})
     return {"updated": 1}
