@@ -199,7 +199,11 @@ def _waiting(prompt: Prompt) -> Waiting | None:
     if prompt.sent_at is None or prompt.state in {"cancelled", "refused", "skipped"}:
         return None
     return Waiting(
-        prompt.prompt_id, prompt.sent_at, prompt.expires_at, answered=prompt.state == "submitted", open=prompt.open
+        prompt.prompt_id,
+        prompt.sent_at,
+        prompt.expires_at,
+        answered=prompt.state in {"answered", "empty"},
+        open=prompt.open,
     )
 
 
