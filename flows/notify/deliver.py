@@ -22,7 +22,10 @@ from flows.notify.wording import scale_name, write
 
 @dataclass(frozen=True)
 class Draft:
-    """A message ready to be kept and queued."""
+    """A message ready to be kept and queued.
+
+    The outbox key of a reminder is that of the bot's own nudge for the same prompt: whoever comes first reminds.
+    """
 
     message_id: str
     outbox_key: str
@@ -34,6 +37,11 @@ class Draft:
     chart: Chart | None
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def category(self) -> str:
+        """What the outbox calls it: "insight" or "reminder"."""
+        return "reminder" if self.send.kind in REMINDERS else "insight"
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ def _draft(report: PersonReport, context: Context, policy: Policy, templates: di
         chart = picture(Seen(report, context, policy, local), send, title[:1].upper() + title[1:])
     return Draft(
         message_id=made,
-        outbox_key=f"{send.evidence['prompt']}:reminder" if send.kind == "reminder" else made,
+        outbox_key=f"{send.evidence['prompt']}:nudge" if send.kind == "reminder" else made,
         person=report.person,
         language=context.language,
         timezone=context.timezone,

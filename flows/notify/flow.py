@@ -131,7 +131,7 @@ def deliver(
             ready = payload(made, painter)
             with store.transaction():
                 new = store.outbox.enqueue(
-                    made.outbox_key, made.person, made.send.kind, ready, made.created_at, made.expires_at
+                    made.outbox_key, made.person, made.category, ready, made.created_at, made.expires_at
                 )
                 if new:
                     store.messages.record(record)

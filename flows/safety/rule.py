@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from flows.safety.phrases import says
-from flows.survey.definition import Item, Survey
+from flows.survey.definition import Item, Safety, Survey
 
 WORST_SHARE = 0.02
 """Share of a scale's range that counts as its worst end where a survey states no rule: one step of a slider, and
@@ -69,8 +69,7 @@ def check(survey: Survey, answers: Mapping[str, object]) -> SafetyHit | None:
 
 def watched(survey: Survey) -> dict[str, Bounds]:
     """Bounds of every watched item of `survey`, by item id."""
-    rules = {item.id: getattr(item, "safety", None) for item in survey.items}
-    stated = {name: _stated(rule) for name, rule in rules.items() if rule is not None}
+    stated = {item.id: _stated(item.safety) for item in survey.items if item.safety is not None}
     if stated:
         return stated
     derived = {item.id: _derived(item) for item in survey.items}
@@ -86,7 +85,7 @@ def _judge(name: str, value: object, bounds: Bounds | None) -> SafetyHit | None:
     return None
 
 
-def _stated(threshold: Any) -> Bounds:
+def _stated(threshold: Safety) -> Bounds:
     low, high = threshold.at_or_below, threshold.at_or_above
     return Bounds(-math.inf if low is None else low, math.inf if high is None else high)
 
