@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     sheets_url: str = Field("", description="Root of a Sheets and Drive endpoint. Empty: Google.")
     spreadsheet: str | None = Field(None, description="Key of the spreadsheet. Empty: made on first use.")
 
+    sheets_per_minute: int = Field(50, ge=1, description="Most reads, and most writes, of the Sheet in a minute.")
+    sheet_cells: int = Field(9_000_000, ge=1000, description="Cells at which a new spreadsheet is begun (limit: 10M).")
+
     messages_per_day: int = Field(2, ge=0, le=10, description="Most insights and reminders a person gets a day.")
     outbox_per_second: float = Field(25, gt=0, description="Most Telegram messages a second, all chats together.")
     outbox_chat_interval: float = Field(1.0, ge=0, description="Least seconds between two messages to a chat.")

@@ -25,6 +25,7 @@ CELL = 50_000
 """Characters a cell of Google Sheets takes."""
 
 Cell = str | float | int
+Row = Mapping[str, Cell]
 
 
 def answers_header(survey: Survey) -> tuple[str, ...]:

@@ -198,6 +198,17 @@ class People:
                 self.change(row[0], state="active", paused_until=None)
             return [row[0] for row in found]
 
+    def unwritten(self) -> Sequence[Person]:
+        """People whose line in the Sheet is missing or out of date."""
+        return [_person(row) for row in self._db.rows("SELECT * FROM people WHERE written_at IS NULL ORDER BY person")]
+
+    def written(self, people: Sequence[Person], at: datetime) -> None:
+        """The Sheet shows these people as they are given here, unless they changed meanwhile."""
+        self._db.write_many(
+            "UPDATE people SET written_at = ? WHERE person = ? AND state = ? AND language = ? AND timezone = ?",
+            [(micros(at), p.person, p.state, p.language, p.timezone) for p in people],
+        )
+
     def erased(self, after: datetime | None = None) -> Sequence[str]:
         """Pseudonyms whose owners asked to be deleted, whatever has been done about it so far."""
         rows = self._db.rows(

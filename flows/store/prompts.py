@@ -227,9 +227,11 @@ class Prompts:
             return [row[0] for row in rows]
 
     def unwritten(self, limit: int = 5000) -> list[Prompt]:
-        """Prompts whose state the Sheet does not show yet (planned ones wait)."""
+        """Closed prompts that the Sheet does not list yet: what became of them does not change any more."""
         rows = self._db.rows(
-            "SELECT * FROM prompts WHERE written_at IS NULL AND state != 'planned' ORDER BY slot_at LIMIT ?", (limit,)
+            "SELECT * FROM prompts WHERE written_at IS NULL AND state NOT IN ('planned', 'sent', 'started')"
+            " ORDER BY slot_at LIMIT ?",
+            (limit,),
         )
         return [_prompt(row) for row in rows]
 

@@ -57,7 +57,8 @@ CREATE TABLE prompts (
 CREATE INDEX prompts_person ON prompts (person, slot_at);
 CREATE INDEX prompts_open ON prompts (expires_at) WHERE state IN ('planned', 'sent', 'started');
 CREATE INDEX prompts_stale ON prompts (prompt_id) WHERE stale = 1;
-CREATE INDEX prompts_unwritten ON prompts (slot_at) WHERE written_at IS NULL;
+CREATE INDEX prompts_unwritten ON prompts (slot_at)
+  WHERE written_at IS NULL AND state NOT IN ('planned', 'sent', 'started');
 
 CREATE TABLE responses (
   response_id TEXT PRIMARY KEY,

@@ -22,7 +22,8 @@ def test_a_person_enrols_answers_a_whole_survey_and_it_is_a_response(tmp_path: P
     with world(tmp_path) as w, w.store() as store:
         w.people.enrol(7, "fried2021")
         person = store.people.by_chat(7)
-        assert person is not None and (person.state, person.country, person.timezone) == (
+        assert person is not None
+        assert (person.state, person.country, person.timezone) == (
             "active",
             "NL",
             "Europe/Amsterdam",
