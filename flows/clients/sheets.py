@@ -14,7 +14,7 @@ from typing import Any
 import gspread
 from gspread.utils import rowcol_to_a1
 
-from flows.clients.google import Http, SheetBusyError, SheetError, SheetGoneError, SheetUnsureError, connect
+from flows.clients.google import SheetBusyError, SheetError, SheetGoneError, SheetUnsureError, connect, transport
 from flows.collect.rows import KEYS, MESSAGES, PEOPLE, PROMPTS, Row, laid_out
 from flows.settings import Settings
 from flows.store import Store
@@ -45,7 +45,7 @@ class Page:
     header: list[str] = field(default_factory=list)
 
 
-class Book(gspread.Spreadsheet):  # type: ignore[misc]  # gspread is untyped to mypy
+class Book(gspread.Spreadsheet):
     """gspread's spreadsheet, which remembers what opening it has fetched already."""
 
     seen: Mapping[str, Any]
@@ -61,7 +61,7 @@ class Sheet:
 
     def __init__(self, client: gspread.Client, key: str, cells: int) -> None:
         self.client = client
-        self._http: Http = client.http_client
+        self._http = transport(client)
         self._spreadsheet = Book(client.http_client, {"id": key})
         self._most = cells
         self.pages: dict[str, Page] = {}
@@ -160,7 +160,7 @@ class Sheet:
 
     def _append(self, title: str, rows: Sequence[Row]) -> None:
         page = self.pages[title]
-        params = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
+        params: dict[str, Any] = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
         values = [laid_out(row, page.header) for row in rows]
         self._spreadsheet.values_append(f"{title}!A1", params, {"values": values, "majorDimension": "ROWS"})
 
@@ -228,9 +228,9 @@ class Sheet:
     def share_like(self, other: Sheet) -> None:
         """Let the people into this spreadsheet who are let into another."""
         for granted in other._spreadsheet.list_permissions():
-            address = granted.get("emailAddress")
-            if address and address != self._http.account and granted.get("role") != "owner":
-                self._spreadsheet.share(address, perm_type=granted["type"], role=granted["role"], notify=False)
+            address, kind, role = (str(granted.get(name) or "") for name in ("emailAddress", "type", "role"))
+            if address and address != self._http.account and role != "owner":
+                self._spreadsheet.share(address, perm_type=kind, role=role, notify=False)
 
 
 def _complete(found: Sequence[str], wanted: Iterable[str]) -> list[str]:
@@ -363,7 +363,7 @@ def check_access(settings: Settings) -> str:
         known = keys(settings, store)
         client = connect(settings)
         if not known:
-            client.http_client.login()
+            transport(client).login()
             return "the service account's key works; the spreadsheet is made on first use"
         sheet = Sheet(client, known[-1], settings.sheet_cells)
         writable = sheet.look()

@@ -83,7 +83,12 @@ def make_bot(settings: Settings, record: Callable[[list[dict[str, Any]]], None] 
             "no bot token: set MOODFLOW_TELEGRAM_TOKEN (from @BotFather), or start the local stack with `moodflow up`"
         )
     root = settings.telegram_url.rstrip("/")
-    timeouts = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT, "pool_timeout": TIMEOUT}
+    timeouts: dict[str, Any] = {
+        "connect_timeout": TIMEOUT,
+        "read_timeout": TIMEOUT,
+        "write_timeout": TIMEOUT,
+        "pool_timeout": TIMEOUT,
+    }
     # A polling call waits while nothing happens; what it has to fetch may be a hundred updates long.
     polling = RecordingRequest(record or (lambda _: None), connection_pool_size=2, **timeouts)
     return Bot(

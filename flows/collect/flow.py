@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clearml_utils import current_record, flow, task
 from flows import settings as configuration
@@ -47,7 +48,9 @@ def collect(follow_seconds: float = 0) -> Collected:
     follow_seconds
         Go on for so long, writing new answers every few seconds.
     """
-    return write_new(configuration.load(), follow_seconds)
+    done: Any = write_new(configuration.load(), follow_seconds)
+    written: Collected = done
+    return written
 
 
 @task(name="write to the Sheet", retries=3, retry_delay_seconds=[2, 10, 30])

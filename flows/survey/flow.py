@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,8 @@ def survey(lookahead_minutes: int = 15) -> list[Planned]:
     settings = configuration.load()
     now = SharedClock(settings.home).now()
     end = now + timedelta(minutes=lookahead_minutes)
-    return plan_prompts(settings, now, end)
+    planned: Any = plan_prompts(settings, now, end)
+    return list(planned)
 
 
 @task(name="plan prompts", retries=2, retry_delay_seconds=5)

@@ -179,7 +179,7 @@ def _uniform(version: str, persons: Sequence[str], when: date, count: int) -> ND
     z = (seeds ^ salt)[:, None] + steps[None, :]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    return np.asarray(((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 
 def _seed(person: str) -> int:
