@@ -23,7 +23,8 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_PATH = re.compile(r"^/(?:v(?P<major>\d+)\.(?P<minor>\d+)/)?(?P<service>\w+)\.(?P<action>\w+)/?$")
+_PATH = re.compile(r"^/(?:v(?P<major>\d{1,6})\.(?P<minor>\d{1,6})/)?(?P<service>(?!v\d)[a-zA-Z_]\w*)\.(?P<action>[a-zA-Z_]\w*)/?$")
+_NUMBERS = frozenset({"page", "page_size", "size", "iters", "batch_size", "samples"})
 _CURRENT: tuple[int, int] = (2, 34)
 _NOBODY = Identity("", "", "anonymous")
 
@@ -78,6 +79,8 @@ def _body(raw: bytes, content_type: str, query: bytes) -> dict[str, Any]:
     if query:
         for key, values in parse_qs(query.decode("latin-1"), keep_blank_values=True).items():
             body[key] = values if len(values) > 1 else values[0]
+            if key in _NUMBERS and len(values) == 1 and values[0].isdecimal():
+                body[key] = int(values[0][:18])
     if content_type.startswith("application/x-www-form-urlencoded"):
         return body | {key: values[-1] for key, values in parse_qs(raw.decode("utf-8", "replace")).items()}
     if not raw.strip():
@@ -142,7 +145,7 @@ class Api:
         version = (int(match["major"]), int(match["minor"])) if match["major"] else _CURRENT
         found = REGISTRY.get(name)
         if found is None:
-            shown = f"{min(version, _CURRENT)[0]}.{min(version, _CURRENT)[1]}"
+            shown = f"{version[0]}.{version[1]}"
             if name in catalogue.ENDPOINTS:
                 self.state.unimplemented[name] += 1
                 log.warning("%s was called and is not implemented", name)

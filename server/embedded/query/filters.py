@@ -293,16 +293,8 @@ def _times(where: Where, sql: str, value: Any) -> None:
 def _multi(kind: Kind, where: Where, key: str, value: Any) -> None:
     """`_any_`/`_all_`: one pattern, or one date comparison, over several fields, joined by or/and."""
     if not isinstance(value, Mapping) or not isinstance(value.get("fields"), list):
-        raise (
-            fail(
-                "invalid_fields_value",
-                "failed parsing query field",
-                error="incorrect field format",
-                field=key,
-            )
-            if not isinstance(value, Mapping) or "fields" in value
-            else fail("invalid_fields_value", field=key)
-        )
+        problem = f"incorrect field format: field={key}"
+        raise fail("invalid_fields_value", "failed parsing query field", error=problem, field=key)
     parts: list[str] = []
     values: list[Any] = []
     text = value.get("pattern")

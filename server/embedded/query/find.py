@@ -12,7 +12,7 @@ from server.embedded.errors import fail
 from server.embedded.objects import Kind, columns, from_row
 from server.embedded.query.filters import Where, conditions, expression, metric
 from server.embedded.query.metrics import last_metrics
-from server.embedded.query.project import check_nesting, checked_fields, expand, project_fields
+from server.embedded.query.project import EVERYTHING, checked_fields, expand, project_fields
 
 PAGE_MAX = 500
 Compute = Callable[[sqlite3.Connection, list[dict[str, Any]], Sequence[str] | None], None]
@@ -198,17 +198,16 @@ def find(
     patterns
         Fields filtered by regular expression.
     """
-    paths = checked_fields(kind, body)
-    if paths is not None and not expanded:
-        check_nesting(kind, paths)
+    paths = checked_fields(kind, body, expanded=expanded)
     where = conditions(kind, body, company, patterns=patterns)
     if extra is not None:
         where.add(extra.sql, *extra.values)
     view = window(body)
-    names = columns(kind, None if paths is None else [path.split(".")[0] for path in paths])
+    whole = paths is None or EVERYTHING in paths
+    names = columns(kind, None if whole else [path.split(".")[0] for path in paths or ()])
     rows = rows_of(db, kind, where, orders(body), names, view)
     objects = [from_row(kind, row) for row in rows]
-    (compute or add_metrics)(db, objects, paths)
+    (compute or add_metrics)(db, objects, None if whole else paths)
     if expanded:
         expand(db, kind, objects, paths)
     answers = project_fields(objects, paths, with_id=expanded)

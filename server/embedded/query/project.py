@@ -10,27 +10,35 @@ from server.embedded.errors import fail
 from server.embedded.objects import JSON, KINDS, Kind
 from server.embedded.query.filters import marks, path_parts
 
+EVERYTHING = "*"
 
-def checked_fields(kind: Kind, body: Mapping[str, Any]) -> list[str] | None:
-    """Return the fields a request asks for; None for all.
+
+def checked_fields(kind: Kind, body: Mapping[str, Any], *, expanded: bool) -> list[str] | None:
+    """Return the fields a request asks for; None for all. Only expanded answers follow references.
 
     Raises
     ------
     ApiError
-        `fields_not_defined`
+        `fields_not_defined`, or `invalid_field` where references are not followed.
     """
     asked = body.get("only_fields")
     if not asked:
         return None
     paths = [str(item) for item in (asked if isinstance(asked, list) else list(dict.fromkeys(str(asked))))]
-    known = set(kind.fields) | kind.computed
+    known = set(kind.fields) | kind.computed | {EVERYTHING}
     unknown = [path for path in paths if path.split(".")[0] not in known]
+    if unknown and not expanded:
+        raise fail("invalid_field", err=f'Cannot resolve field "{unknown[0]}"')
     if unknown:
         raise fail("fields_not_defined", fields=tuple(unknown), object=kind.title)
-    return paths
+    if not expanded:
+        _check_nesting(kind, paths)
+        return paths
+    named = [reference for reference in kind.references if any(path.startswith(reference + ".") for path in paths)]
+    return paths + [f"{reference}.id" for reference in named]
 
 
-def check_nesting(kind: Kind, paths: Iterable[str]) -> None:
+def _check_nesting(kind: Kind, paths: Iterable[str]) -> None:
     """Refuse a path below a plain field, such as `parent.name` where references are not followed."""
     for path in paths:
         head, *rest = path.split(".")
@@ -66,6 +74,8 @@ def project_fields(
 ) -> list[dict[str, Any]]:
     """Cut objects down to what was asked for."""
     if paths is None:
+        return [dict(item) for item in objects]
+    if EVERYTHING in paths:  # whole objects; the paths beside it say which fields of named objects are wanted
         return [dict(item) for item in objects]
     split = [path_parts(path) for path in paths]
     answers = []
