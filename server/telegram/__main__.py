@@ -113,7 +113,7 @@ async def _serve(options: Options, listening: socket.socket, host: str) -> None:
             server_header=False,
             date_header=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
         )
         server = _Server(config)
         for number in (signal.SIGINT, signal.SIGTERM):

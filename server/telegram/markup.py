@@ -100,7 +100,8 @@ def _inline_button(button: Any) -> dict[str, Any]:
 
 def _url(url: str) -> str:
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https", "tg") or not parts.netloc or " " in url:
+    port = parts.netloc.rpartition(":")[2] if ":" in parts.netloc.rpartition("]")[2] else "80"
+    if not port.isdigit() or parts.scheme not in ("http", "https", "tg") or not parts.netloc or " " in url:
         raise BadRequest(f"inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
     return parts.geturl() if parts.path or parts.scheme == "tg" else parts.geturl() + "/"
 

@@ -22,6 +22,10 @@ class Pollers:
         self._open[bot_id] = place
         return place
 
+    def open(self) -> list[int]:
+        """The bots that are waiting in a long poll."""
+        return sorted(self._open)
+
     def end(self, bot_id: int, error: Conflict) -> None:
         """End the open poll of a bot, if there is one."""
         place = self._open.pop(bot_id, None)

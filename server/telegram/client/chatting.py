@@ -59,7 +59,7 @@ def _content(hub: Hub, bot: Bot, asked: Asked) -> Body:
     for kind in ("location", "contact", "venue"):
         if kind in body:
             return {kind: body[kind]}
-    file_kind = next((kind for kind in KINDS if body.get(kind)), None)
+    file_kind = next((kind for kind in KINDS if body.get(kind) not in (None, False)), None)
     if file_kind:
         content = _file(hub, bot, file_kind, body)
         caption = asked.text("text")

@@ -222,7 +222,8 @@ class Client:
             calls.setdefault(name, {})[str(code)] = n
         pending = {str(bot.bot_id): self._hub.updates.pending(bot.bot_id) for bot in self._hub.bots.all()}
         uptime = time.time() - self._hub.started
-        return _json({"calls": calls, "pending": pending, "last": self._hub.events.last, "uptime_s": uptime})
+        body = {"calls": calls, "pending": pending, "polling": self._hub.pollers.open(), "uptime_s": uptime}
+        return _json(body | {"last": self._hub.events.last})
 
 
 async def refused(_: Request, error: Exception) -> Response:

@@ -65,7 +65,7 @@ def _quiz(call: Call, poll: dict[str, Any]) -> dict[str, Any]:
     right = several if isinstance(several, list) else [call.params.integer("correct_option_id", -1)]
     if not right or not all(isinstance(n, int) and 0 <= n < len(poll["options"]) for n in right):
         raise BadRequest("invalid correct option identifier specified")
-    quiz: dict[str, Any] = {"correct_option_id": right[0], "correct_option_ids": right}
+    quiz: dict[str, Any] = {"correct_option_ids": right}
     if text := call.params.text("explanation"):
         explanation, entities = formatted(text, call.params.text("explanation_parse_mode"))
         quiz |= {"explanation": explanation} | ({"explanation_entities": entities} if entities else {})

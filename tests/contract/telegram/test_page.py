@@ -18,10 +18,15 @@ from telegram.ext import Application, CallbackQueryHandler, CommandHandler, Cont
 from tests.contract.telegram.conftest import TOKEN, Local
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -180,12 +185,14 @@ def test_the_page_is_accessible(fresh: Local, scheme: str) -> None:
     """No violation of the WCAG 2 A and AA rules that axe knows, in either colour scheme."""
     from axe_playwright_python.base import AXE_FILE_PATH
 
+    axe = Path(AXE_FILE_PATH).read_text()
+
     async def scenario(page: Any, _: Any) -> None:
         await start(page)
         await page.locator(".key", has_text="5").click()
         await page.locator(".bubble img").wait_for()
         # evaluated by the browser's inspector, not as a script of the page, whose policy forbids foreign scripts
-        await page.evaluate(Path(AXE_FILE_PATH).read_text())
+        await page.evaluate(axe)
         found = await page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa']})")
         assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
 
