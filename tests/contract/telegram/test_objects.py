@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from telegram import (
 
 from tests.contract.telegram.conftest import TOKEN, Local
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.xdist_group("telegram-objects")
 KEYS = InlineKeyboardMarkup(
     [[InlineKeyboardButton("да", callback_data="y"), InlineKeyboardButton("сайт", url="http://e.org/")]]
@@ -258,3 +260,16 @@ def test_the_four_ways_to_pass_parameters(telegram: Local) -> None:
         telegram.http.post(url.lower().replace(TOKEN.lower(), TOKEN), json={**fields, "chat_id": person}),
     ]
     assert [(a.status_code, a.json()["result"]["text"]) for a in answers] == [(200, "привет")] * 4
+
+
+def test_the_coverage_page_is_served(telegram: Local) -> None:
+    """`/coverage` is COVERAGE.md."""
+    page = telegram.http.get("/coverage")
+    assert page.text == (ROOT / "server/telegram/COVERAGE.md").read_text()
+
+
+def test_pages_of_other_hosts_get_nothing(telegram: Local) -> None:
+    """A foreign Host name, or a form post a foreign page could make, is refused on the people's side."""
+    foreign = telegram.http.get("/client/users", headers={"Host": "evil.example"})
+    form = telegram.http.post("/client/start", content="{}", headers={"Content-Type": "text/plain"})
+    assert (foreign.status_code, form.status_code) == (400, 400)
