@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import json
 import logging
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -53,6 +56,20 @@ def _refusal(text: str) -> int:
     return 2
 
 
+class Server(uvicorn.Server):
+    """uvicorn, but a signal that stopped it cleanly is not raised again: the exit code is 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def main() -> None:
     """Serve until told to stop."""
     chosen = options()
@@ -71,7 +88,8 @@ def main() -> None:
         "credentials": str((chosen.data / "service-account.json").resolve()),
     }
     print(json.dumps(ready), flush=True)
-    uvicorn.Server(config).run(sockets=[taken])
+    Server(config).run(sockets=[taken])
+    state.library.db.close()
 
 
 if __name__ == "__main__":

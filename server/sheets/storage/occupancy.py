@@ -20,18 +20,23 @@ class Table:
     columns: int
 
 
+MEMORY = 4
+NEAR = 5_000
+
+
 class Occupancy:
-    """The filled cells of a sheet."""
+    """The filled cells of a sheet, and the tables last asked for by the cell they were grown from."""
 
     def __init__(self, masks: dict[int, int]) -> None:
         self.masks = masks
         self.last = max(masks, default=-1)
-        self._known: Table | None = None
+        self._known: dict[tuple[int, int], Table] = {}
 
     def set(self, r: int, mask: int) -> None:
         """Row `r` is now filled as `mask` says."""
-        if self._known and not self._follows(self._known, r, mask):
-            self._known = None
+        if self.masks.get(r, 0) == mask:
+            return
+        self._known = {seed: table for seed, table in self._known.items() if self._follows(table, r, mask)}
         if mask:
             self.masks[r] = mask
             self.last = max(self.last, r)
@@ -39,9 +44,7 @@ class Occupancy:
             self.last = max(self.masks, default=-1)
 
     def _follows(self, known: Table, r: int, mask: int) -> bool:
-        """Whether the remembered table survives this write: it is only made longer, within its columns."""
-        if self.masks.get(r, 0) == mask:
-            return True
+        """Whether a remembered table survives this write: it is only made longer, within its columns."""
         if r != known.area.bottom or r in self.masks or r + 1 in self.masks:
             return False
         inside = span_mask(known.area.left, known.area.right)
@@ -66,20 +69,31 @@ class Occupancy:
 
     def table_at(self, row: int, column: int) -> Area:
         """The table around a filled cell."""
-        known = self._known
-        if known and known.area.top <= row < known.area.bottom and known.area.left <= column < known.area.right:
-            return known.area
-        table = self._grow(row, column)
-        self._known = table
+        table = self._known.get((row, column)) or self._nearby(row, column) or self._grow(row, column)
+        self._known[(row, column)] = table
+        if len(self._known) > MEMORY:
+            del self._known[next(iter(self._known))]
         return table.area
 
-    def _grow(self, row: int, column: int) -> Table:
+    def _nearby(self, row: int, column: int) -> Table | None:
+        """The remembered table of a cell above that this cell's own table reaches: then the two are the same.
+
+        A table is closed under growing, so one grown from any cell inside is no larger; reaching the cell that the
+        remembered one was grown from, it is no smaller.
+        """
+        for seed, table in list(self._known.items()):
+            near = 0 <= row - seed[0] <= NEAR and table.area.contains(Area(row, column, row + 1, column + 1))
+            if near and self._grow(row, column, seed[0]).area.contains(Area(*seed, seed[0] + 1, seed[1] + 1)):
+                return self._known.pop(seed)
+        return None
+
+    def _grow(self, row: int, column: int, floor: int = 0) -> Table:
         top, bottom, left, right = row, row + 1, column, column + 1
         columns = self.masks.get(row, 0)
         while True:
             before = (top, bottom, left, right)
             inside = span_mask(left, right)
-            while top > 0 and self.masks.get(top - 1, 0) & inside:
+            while top > floor and self.masks.get(top - 1, 0) & inside:
                 top -= 1
                 columns |= self.masks[top]
             while self.masks.get(bottom, 0) & inside:

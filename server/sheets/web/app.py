@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 from starlette.requests import Request
@@ -92,13 +92,14 @@ class App:
         if len(body) > MAX_BODY:
             raise InvalidArgument(f"Request payload size exceeds the limit: {MAX_BODY} bytes.")
         run = asyncio.get_running_loop().run_in_executor
-        if path == "/token" and request.method == "POST":
-            return await run(self.worker, self._token, body)
-        if not path.startswith(("/v4/", "/drive/", "/upload/")):
+        if not path.startswith(("/v4/", "/drive/", "/upload/", "/token")):
             return await run(self.worker, self._own_pages, request, path, body)
-        rules = self.state.faults.pick(request.method, "/" + "/".join(split_path(path)[0]))
+        rules = self.state.faults.pick(request.method, unquote(path))
         await _before(rules)
-        response = await run(self.worker, self._api, request, path, body)
+        if path == "/token":
+            response = await run(self.worker, self._token, body)
+        else:
+            response = await run(self.worker, self._api, request, path, body)
         _after(rules)
         return response
 
