@@ -131,12 +131,11 @@ def update_tags(call: Call) -> dict[str, Any]:
     """Add and remove tags of several models."""
     body = call.body
     ids = _known(call)
-    removed = set(body.get("remove_tags") or ())
+    added, removed = dict.fromkeys(body.get("add_tags") or ()), set(body.get("remove_tags") or ())
     for identifier in ids:
         tags = [tag for tag in store.own(call, identifier).get("tags", []) if tag not in removed]
-        added = [tag for tag in dict.fromkeys(body.get("add_tags") or ()) if tag not in tags]
-        store.save(call, identifier, {"tags": sorted(tags + added)})
-    return {"updated": len(ids)}
+        store.save(call, identifier, {"tags": sorted(tags + [tag for tag in added if tag not in tags])})
+    return {"updated": len(ids) * (bool(added) + bool(removed))}  # adding and removing count apart, as recorded
 
 
 @endpoint("models.make_public", version="2.9", write=True)

@@ -140,5 +140,5 @@ def update_tags(call: Call) -> dict[str, Any]:
         tags = [tag for tag in task.get("tags", []) if tag not in removed]
         added = [tag for tag in dict.fromkeys(call.body.get("add_tags") or ()) if tag not in tags]
         store.save(call, task["id"], {"tags": sorted(tags + added)})
-        changed += 1
+        changed += bool(removed) + bool(call.body.get("add_tags"))  # they count apart, as recorded
     return {"updated": changed}
