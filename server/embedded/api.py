@@ -23,7 +23,9 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_PATH = re.compile(r"^/(?:v(?P<major>\d{1,6})\.(?P<minor>\d{1,6})/)?(?P<service>(?!v\d)[a-zA-Z_]\w*)\.(?P<action>[a-zA-Z_]\w*)/?$")
+_PATH = re.compile(
+    r"^/(?:v(?P<major>\d{1,6})\.(?P<minor>\d{1,6})/)?(?P<service>(?!v\d)[a-zA-Z_]\w*)\.(?P<action>[a-zA-Z_]\w*)/?$"
+)
 _NUMBERS = frozenset({"page", "page_size", "size", "iters", "batch_size", "samples"})
 _CURRENT: tuple[int, int] = (2, 34)
 _NOBODY = Identity("", "", "anonymous")

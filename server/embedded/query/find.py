@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from server.embedded.errors import fail
-from server.embedded.objects import Kind, columns, from_row
+from server.embedded.objects import Kind, columns, from_row, new_id
 from server.embedded.query.filters import Where, conditions, expression, metric
 from server.embedded.query.metrics import last_metrics
 from server.embedded.query.project import EVERYTHING, checked_fields, expand, project_fields
@@ -39,7 +40,7 @@ class Window:
 
     offset: int
     limit: int
-    scrolling: bool
+    scroll: str | None = None
 
 
 def window(body: Mapping[str, Any]) -> Window:
@@ -51,8 +52,12 @@ def window(body: Mapping[str, Any]) -> Window:
         `validation_error`: a negative page, or a page size that is not positive.
     """
     if "scroll_id" in body:
-        asked = _whole(body, "size") or PAGE_MAX
-        return Window(_scroll_offset(body["scroll_id"]), min(max(asked, 1), PAGE_MAX), scrolling=True)
+        asked = min(max(_whole(body, "size") or PAGE_MAX, 1), PAGE_MAX)
+        scroll = str(body["scroll_id"] or "")
+        known = scrolls.get(scroll)
+        if known is None:  # an unknown scroll starts over under a new id, as on the official server
+            return Window(0, asked, new_id())
+        return Window(0, max(known, asked), scroll) if body.get("refresh_scroll") else Window(known, asked, scroll)
     page, size = _whole(body, "page"), _whole(body, "page_size")
     if page is not None and page < 0:
         raise fail("validation_error", "page must be >=0", field="page")
@@ -60,8 +65,8 @@ def window(body: Mapping[str, Any]) -> Window:
         raise fail("validation_error", "page_size must be >0", field="page_size")
     limit = min(size or PAGE_MAX, PAGE_MAX)
     if page is None and size is None:
-        return Window(0, -1 if not body.get("size") else PAGE_MAX, scrolling=False)
-    return Window((page or 0) * limit, limit, scrolling=False)
+        return Window(0, -1 if not body.get("size") else PAGE_MAX)
+    return Window((page or 0) * limit, limit)
 
 
 def _whole(body: Mapping[str, Any], name: str) -> int | None:
@@ -75,17 +80,28 @@ def _whole(body: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
-def _scroll_offset(scroll: Any) -> int:
-    """An unknown scroll starts over, as on the official server."""
-    text = str(scroll or "")
-    try:
-        return int(text[:16], 16) if len(text) == 32 else 0
-    except ValueError:
-        return 0
+class Scrolls:
+    """Where scrolls have got to; the oldest are forgotten."""
+
+    def __init__(self, kept: int = 2_000) -> None:
+        self._kept = kept
+        self._offsets: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, scroll: str) -> int | None:
+        """Return the number of objects a scroll has answered."""
+        return self._offsets.get(scroll)
+
+    def put(self, scroll: str, offset: int) -> None:
+        """Note how far a scroll has got."""
+        with self._lock:
+            self._offsets[scroll] = offset
+            self._offsets.move_to_end(scroll)
+            while len(self._offsets) > self._kept:
+                self._offsets.popitem(last=False)
 
 
-def _scroll(offset: int) -> str:
-    return f"{offset:016x}{secrets.token_hex(8)}"
+scrolls = Scrolls()
 
 
 def orders(body: Mapping[str, Any]) -> list[tuple[str, bool]]:
@@ -211,7 +227,9 @@ def find(
     if expanded:
         expand(db, kind, objects, paths)
     answers = project_fields(objects, paths, with_id=expanded)
-    return Page(answers, _scroll(view.offset + len(rows)) if view.scrolling else None)
+    if view.scroll is not None:
+        scrolls.put(view.scroll, view.offset + len(rows))
+    return Page(answers, view.scroll)
 
 
 def ids_matching(

@@ -28,6 +28,13 @@ def _key(artifact: Mapping[str, Any]) -> tuple[str, str]:
     return str(artifact["key"]), str(artifact.get("mode") or "output")
 
 
+def _complete(artifact: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what the web app takes for granted."""
+    known = {key: value for key, value in artifact.items() if value is not None}
+    pairs = sorted((list(pair) for pair in known.get("display_data") or ()), key=lambda pair: str(pair[:1]))
+    return {"mode": "output", **known, "display_data": pairs}
+
+
 def _save(call: Call, task: Mapping[str, Any], artifacts: list[dict[str, Any]]) -> None:
     execution = store.EXECUTION | dict(task.get("execution") or {}) | {"artifacts": artifacts}
     store.save(call, task["id"], {"execution": execution})
@@ -37,7 +44,7 @@ def _save(call: Call, task: Mapping[str, Any], artifacts: list[dict[str, Any]]) 
 @endpoint("tasks.add_or_update_artifacts", version="2.10", write=True)
 def add_or_update_artifacts(call: Call) -> dict[str, Any]:
     """Add artifacts, or replace those of the same key and mode."""
-    given = {_key(item): {"mode": "output"} | item for item in call.body["artifacts"]}
+    given = {_key(item): _complete(item) for item in call.body["artifacts"]}
     task = _open_task(call)
     kept = {_key(item): item for item in task.get("execution", {}).get("artifacts", ())}
     _save(call, task, list((kept | given).values()))
