@@ -36,7 +36,24 @@ def daily(store: Store, now: datetime) -> None:
         for person in store.people.list(study.study):
             if person.state in {"active", "paused"}:
                 _end(store, person.person, person.language, now)
+    purge(store, now)
     store.inbox.prune(now - KEEP_UPDATE_IDS)
+
+
+def purge(store: Store, now: datetime) -> int:
+    """Erase everybody of studies whose retention period is over, as /delete does; how many people."""
+    erased = 0
+    for study in store.studies.list():
+        if study.ends_at is None or study.retention_days is None or study.purged_at is not None:
+            continue
+        if study.ends_at + timedelta(days=study.retention_days) > now:
+            continue
+        for person in store.people.list(study.study):
+            store.erase(person.person, now)
+            erased += 1
+        store.studies.purged(study.study, now)
+        store.ledger.add(study.study, "purged", now, f"{erased} people, kept {study.retention_days} days")
+    return erased
 
 
 def _end(store: Store, person: str, language: str, now: datetime) -> None:

@@ -21,6 +21,22 @@ MESSAGES = (
     "message_id", "person", "kind", "language", "text", "policy_id", "policy_version", "model_id", "model_version",
     "data_hash", "flow_run_id", "task_run_id", "created_at",
 )  # fmt: skip
+CODE = {
+    "response_id": "one row: prompt id and revision",
+    "prompt_id": "one beep: hash of person, survey version and slot",
+    "person": "random pseudonym",
+    "study": "study the person is enrolled in",
+    "survey_version": "hash of the definition that was answered",
+    "revision": "1 unless answered again",
+    "status": "complete: every item asked has an answer; partial: some were skipped or left",
+    "day": "day in the study, from 1, in the person's timezone",
+    "beep": "prompt of the day, from 1; from 90 on asked for by the person",
+    "slot_at": "time the prompt was due (UTC)",
+    "sent_at": "time it was delivered (UTC)",
+    "answered_at": "time the answers were submitted (UTC); of abandoned ones the last tap",
+    "timezone": "the person's timezone then",
+}
+"""What the key columns mean, for codebooks."""
 CELL = 50_000
 """Characters a cell of Google Sheets takes."""
 

@@ -84,6 +84,15 @@ class Store:
             self.ledger.add(person, "erased", at, f"{len(touched)} snapshots no longer reproducible")
         return touched
 
+    def forget_sheet(self) -> int:
+        """Have everything written again, to whatever spreadsheet comes next; number of responses."""
+        with self.transaction():
+            self.facts.set("spreadsheets", [])
+            self.facts.set("sheet_intent", None)
+            for table in ("people", "prompts", "messages"):
+                self.database.write(f"UPDATE {table} SET written_at = NULL")  # noqa: S608 - names above
+            return self.database.write("UPDATE responses SET written_at = NULL")
+
     def close(self) -> None:
         """Close the file."""
         self.database.close()

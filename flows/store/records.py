@@ -251,6 +251,10 @@ class Studies:
             (study, survey_version, micros_or_none(ends_at), retention_days),
         )
 
+    def purged(self, study: str, at: datetime) -> None:
+        """Note that a study's answers are gone, its retention period being over."""
+        self._db.write("UPDATE studies SET purged_at = ? WHERE study = ?", (micros(at), study))
+
     def get(self, study: str) -> Study | None:
         """One study, None where there is none."""
         row = self._db.row("SELECT * FROM studies WHERE study = ?", (study,))

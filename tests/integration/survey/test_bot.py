@@ -52,3 +52,151 @@ def test_a_person_enrols_answers_a_whole_survey_and_it_is_a_response(tmp_path: P
         expected = {item.id: 1 + n % 5 for n, item in enumerate(survey.items)} | {"home": None}
         assert got.answers == expected
         until(lambda: not datas(w.people.last(7)), what="the message to be closed")
+
+
+def enrolled(w, user: int, study: str = "mood") -> str:
+    w.people.enrol(user, study)
+    person = w.store().people.by_chat(user)
+    assert person is not None
+    return person.person
+
+
+def answer_now(w, store, user: int, value: int = 3) -> str:
+    """/now, every item answered, submitted; the prompt's id."""
+    before = {p.prompt_id for p in store.prompts.of(store.people.by_chat(user).person)}
+    w.people.say(user, "/now")
+    person = store.people.by_chat(user).person
+    fresh = until(lambda: {p.prompt_id for p in store.prompts.of(person)} - before, what="a prompt")
+    (ident,) = fresh
+    survey = store.surveys.of_study(store.people.get(person).study)
+    for n in range(len(survey.items)):
+        message, data = w.people.button(user, f"v.{ident}.{survey.version[:4]}.{n}.{value}")
+        w.people.tap(user, message, data)
+    w.people.press(user, f"u.{ident}")
+    until(lambda: any(r.prompt_id == ident for r in store.responses.of(person)), what="the response")
+    return ident
+
+
+def test_every_command_has_its_answer(tmp_path: Path) -> None:
+    """/help before consent, twice /start, /now, /stats with a chart, /export, /pause, /language, /timezone, /stop."""
+    with world(tmp_path) as w, w.store() as store:
+        w.people.start(9)
+        w.people.say(9, "/help")
+        w.people.reads(9, "Команды:")
+        assert store.people.list() == []
+        person = enrolled(w, 9)
+        w.people.start(9)
+        w.people.reads(9, "уже участвуете")
+        assert len(store.people.list()) == 1
+        w.people.say(9, "/stats")
+        w.people.reads(9, "Пока мало")
+        answer_now(w, store, 9, 3)
+        answer_now(w, store, 9, 5)
+        w.people.say(9, "/stats")
+        until(lambda: "photo" in w.people.last(9), 30, "a chart")
+        w.people.say(9, "/export")
+        until(lambda: "document" in w.people.last(9), what="a file")
+        assert w.people.last(9)["document"]["file_name"] == "answers.csv"
+        w.people.say(9, "/pause 3")
+        until(lambda: store.people.get(person).state == "paused", what="pause")
+        w.people.say(9, "/resume")
+        until(lambda: store.people.get(person).state == "active", what="resume")
+        w.people.say(9, "/timezone Asia/Tokyo")
+        until(lambda: store.people.get(person).timezone == "Asia/Tokyo", what="timezone")
+        w.people.say(9, "/language")
+        w.people.press(9, "l.en")
+        until(lambda: store.people.get(person).language == "en", what="language")
+        w.people.say(9, "/stop")
+        until(lambda: store.people.get(person).state == "stopped", what="stop")
+        w.people.start(9)
+        w.people.press(9, "c.yes")
+        w.people.press(9, "k.NL")
+        w.people.press(9, "z.Europe")
+        until(lambda: store.people.by_chat(9).state == "active", what="back again")
+        assert store.people.by_chat(9).person == person
+
+
+def test_delete_forgets_everything_but_the_request(tmp_path: Path) -> None:
+    """/delete asks first; then no row, chat or word of the person is left in the private store."""
+    with world(tmp_path) as w, w.store() as store:
+        person = enrolled(w, 9)
+        answer_now(w, store, 9)
+        w.people.say(9, "/delete")
+        w.people.press(9, "x.yes")
+        w.people.reads(9, "Удалено")
+        until(lambda: store.outbox.interrupted() == [], what="the goodbye to be settled")
+        assert store.people.erased() == [person]
+        assert store.people.chat(9) is None
+        tables = [r[0] for r in store.database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in set(tables) - {"erasures", "ledger"}:
+            assert person not in str([tuple(row) for row in store.database.rows(f"SELECT * FROM {table}")]), table
+
+
+def test_odd_input_gets_a_reply_and_loses_nothing(tmp_path: Path) -> None:
+    """Stickers, voice, forwards, unknown commands, text where a button is meant, long text, foreign keyboards."""
+    with world(tmp_path) as w, w.store() as store:
+        one = enrolled(w, 9)
+        two = enrolled(w, 10)
+        w.people.post("send", user_id=9, sticker="🙂")
+        w.people.reads(9, "только текст")
+        w.people.post("send", user_id=9, voice=True)
+        w.people.post("send", user_id=9, text="hi", forward=True)
+        w.people.say(9, "/nonsense")
+        w.people.reads(9, "Такой команды нет")
+        w.people.say(9, "/now")
+        message, data = w.people.button(9, "v.")
+        w.people.say(9, "many words")
+        w.people.reads(9, "Здесь нужно число")
+        w.people.say(9, "99")
+        w.people.reads(9, "от 1 до 7")
+        w.people.say(9, "4")
+        until(lambda: store.prompts.of(one)[0].answers == {"cheerful": 4}, what="a typed answer")
+        w.people.say(10, "x")
+        target = w.people.last(10)
+        for bad in (
+            data,
+            data.replace(data.split(".")[2], "zzzz"),
+            "v.x",
+            "🙂",
+            "u." + "a" * 16 + ".abcd",
+            "k.RU",
+            "q.1",
+        ):
+            w.people.tap(10, target, bad, force=True)
+        until(lambda: store.inbox.counts()["waiting"] == 0, what="all taps to be applied")
+        assert store.prompts.of(two) == []
+        assert store.prompts.of(one)[0].answers == {"cheerful": 4}
+        assert store.inbox.counts()["failed"] == 0
+
+
+def test_a_very_low_answer_sends_help_before_anything_else(tmp_path: Path) -> None:
+    """The safety text goes out on the answer itself, not on submitting, and once."""
+    with world(tmp_path) as w, w.store() as store:
+        enrolled(w, 9)
+        w.people.say(9, "/now")
+        survey = store.surveys.of_study("mood")
+        at = survey.item_ids.index("sad")
+        for n in range(at + 1):
+            message, data = w.people.button(9, f"v.{'' if n else ''}")
+            wanted = until(
+                lambda n=n: (
+                    next((d for d in datas(w.people.last(9)) if d.split(".")[3:] == [str(n), "7"]), None)
+                    if datas(w.people.last(9))
+                    else None
+                )
+            )
+            w.people.tap(9, w.people.last(9), wanted)
+        until(lambda: store.outbox.delivered_counts().get("safety") == 1, what="the help text")
+        assert store.responses.of() == []
+
+
+def test_blocked_and_unblocked(tmp_path: Path) -> None:
+    """Blocking stops everything planned; unblocking resumes; nothing fails in between."""
+    with world(tmp_path) as w, w.store() as store:
+        person = enrolled(w, 9)
+        w.people.post("block", user_id=9)
+        until(lambda: store.people.get(person).state == "blocked", what="blocked")
+        w.people.post("unblock", user_id=9)
+        w.people.start(9)
+        until(lambda: store.people.get(person).state == "active", what="active again")
+        answer_now(w, store, 9)

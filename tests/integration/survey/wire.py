@@ -55,7 +55,12 @@ class People:
 
     def last(self, chat: int) -> dict[str, Any]:
         """Newest message of the bot's in a chat."""
-        return [m for m in self.messages(chat) if m["from"]["is_bot"]][-1]
+        mine = [m for m in self.messages(chat) if m["from"]["is_bot"]]
+        return mine[-1] if mine else {}
+
+    def reads(self, chat: int, words: str, seconds: float = 20) -> None:
+        """Wait until the newest message of the bot's contains words."""
+        until(lambda: words in self.last(chat).get("text", ""), seconds, f"{words!r} in chat {chat}")
 
     def tap(self, user: int, message: dict[str, Any], data: str, *, force: bool = False) -> int:
         return self.post("tap", user_id=user, message_id=message["message_id"], data=data, force=force)["update_id"]
