@@ -44,8 +44,8 @@ FIRST_DAYS = 10
 """Days before a shift, at least."""
 LEAST_BEFORE, LEAST_AFTER = 30, 9
 """Answers before and after a shift, at least."""
-TREND_DAYS = 14
-"""Days of a trend; it is looked at when as many half windows have passed."""
+TREND_FROM, TREND_DAYS, TREND_EVERY = 21, 28, 7
+"""First day a trend is looked for, most days it is looked for in, days between two looks."""
 EARLY = 28
 """Days of the first era; later looks have a higher threshold, for there may be hundreds of them."""
 
@@ -190,7 +190,7 @@ def _first_change(days: Days) -> list[Found | None]:
 
 
 def trend_statistics(days: Days) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Slope of the daily levels over the last two weeks, after every week.
+    """Slope of the daily levels over the last weeks, looked at every week.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def trend_statistics(days: Days) -> tuple[Floats, Floats, Floats, Floats, Floats
     out = tuple(np.zeros(shape) for _ in range(5))
     cumulative = np.zeros((people, longest + 1, WIDTH))
     np.cumsum(days.sums, axis=1, out=cumulative[:, 1:])
-    for end in range(TREND_DAYS, longest + 1, TREND_DAYS // 2):
+    for end in range(TREND_FROM, longest + 1, TREND_EVERY):
         for whole, part in zip(out, _slope(cumulative, end), strict=True):
             whole[:, end - 1] = part
     out[0][np.arange(longest)[None, :] >= days.count[:, None]] = 0.0
@@ -210,12 +210,13 @@ def trend_statistics(days: Days) -> tuple[Floats, Floats, Floats, Floats, Floats
 
 
 def _slope(cumulative: Floats, end: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    start = np.array([end - TREND_DAYS])
+    length = min(end, TREND_DAYS)
+    start = np.array([end - length])
     whole = Stretch(cumulative, start, np.array([end]))
     pair, far = inertia((whole,))
-    edges = np.arange(end - TREND_DAYS, end)
+    edges = np.arange(end - length, end)
     weight, total = Stretch(cumulative, edges, edges + 1).weighted(pair, far)
-    time = np.arange(TREND_DAYS)[None, :]
+    time = np.arange(length)[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         all_weight = weight.sum(axis=1)
         middle = (weight * time).sum(axis=1) / all_weight
@@ -227,7 +228,7 @@ def _slope(cumulative: Floats, end: int) -> tuple[Floats, Floats, Floats, Floats
         error = np.sqrt(variance / spread)
         z = np.abs(slope) / error
     enough = (whole.n[:, 0] >= LEAST_BEFORE) & (freedom > 3) & (variance > 0) & np.isfinite(z)
-    return np.where(enough, z, 0.0), pair[:, 0], whole.n[:, 0] / TREND_DAYS, slope, error
+    return np.where(enough, z, 0.0), pair[:, 0], whole.n[:, 0] / length, slope, error
 
 
 def trends_of(days: Days) -> list[tuple[Found, float, float] | None]:
@@ -238,7 +239,7 @@ def trends_of(days: Days) -> list[tuple[Found, float, float] | None]:
     found: list[tuple[Found, float, float] | None] = [None] * len(z)
     for k in np.flatnonzero(passed.any(axis=1)):
         last = int(np.flatnonzero(passed[k])[-1])
-        hit = Found(last + 1 - TREND_DAYS, last + 1, float(z[k, last]), float(limits[k, last]))
+        hit = Found(max(last + 1 - TREND_DAYS, 0), last + 1, float(z[k, last]), float(limits[k, last]))
         found[k] = (hit, float(slope[k, last]), float(error[k, last]))
     return found
 

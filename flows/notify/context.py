@@ -101,7 +101,7 @@ def zone(timezone: str | None, person: str) -> ZoneInfo:
         It is missing or unknown.
     """
     if not timezone:
-        raise PersonError(f"person {person} has no timezone: set it with /settings or in the people sheet")
+        raise PersonError(f"person {person} has no timezone: they can set it with /timezone")
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

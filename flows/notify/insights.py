@@ -83,13 +83,13 @@ def change(seen: Seen) -> Send | Skip:
         return Skip("change", "no change detected")
     if seen.now - found.at > RECENT:
         return Skip("change", "the change is no news")
-    if not _finite(found.before, found.after):
+    if not _finite(found.before, found.after, found.p_value):
         return Skip("change", "level unknown")
     facts = {"at": _iso(found.at), "before": _number(found.before), "after": _number(found.after)}
     evidence = {
         "n_before": found.n_before,
         "n_after": found.n_after,
-        "alpha": CHANGE_ALPHA,
+        "alpha": math.ceil(100 * CHANGE_ALPHA) / 100,
         "p": _number(found.p_value),
     }
     return Send("change", f"change:{found.at.date()}", {**seen.common(), **facts}, evidence)
@@ -106,7 +106,7 @@ def trend(seen: Seen) -> Send | Skip:
     if shift is not None and shift.at >= found.start:
         return Skip("trend", "a change in the same stretch is told instead")
     slope = found.per_week
-    if not _finite(slope.value, slope.low, slope.high):
+    if not _finite(slope.value, slope.low, slope.high, found.p_value):
         return Skip("trend", "slope unknown")
     facts = {"start": _iso(found.start), "end": _iso(found.end), "per_week": _number(slope.value)}
     evidence = {"n": slope.n, "low": _number(slope.low), "high": _number(slope.high), "p": _number(found.p_value)}
@@ -203,8 +203,9 @@ def summary(seen: Seen) -> Send | Skip:
     """The last seven full days with the uncertainty of their average, beside the days before."""
     end = seen.today - timedelta(days=1)
     start = end - timedelta(days=6)
-    means = np.array([np.mean(values) for day, values in seen.days.items() if start <= day <= end])
-    n = sum(len(values) for day, values in seen.days.items() if start <= day <= end)
+    week = {day: values for day, values in seen.days.items() if start <= day <= end}
+    means = np.array([np.mean(values) for values in week.values()])
+    n = sum(map(len, week.values()))
     if len(means) < seen.policy.min_days or n < 10:
         return Skip("summary", "too few answers in the last seven days")
     value = float(means.mean())
@@ -213,8 +214,8 @@ def summary(seen: Seen) -> Send | Skip:
     earlier = np.array([np.mean(values) for day, values in seen.days.items() if day < start])
     known = len(earlier) >= seen.policy.min_days
     facts = {
-        "start": start.isoformat(),
-        "end": end.isoformat(),
+        "start": min(week).isoformat(),
+        "end": max(week).isoformat(),
         "value": _number(value),
         "usual": _number(float(earlier.mean())) if known else None,
         "differs": bool(known and stats.ttest_ind(means, earlier, equal_var=False).pvalue < 0.05) if known else False,
