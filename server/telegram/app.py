@@ -48,6 +48,8 @@ class App:
             else:
                 await self._people(scope, receive, send)
         except Exception:
+            if not path.startswith(("/bot", "/file/bot")):
+                raise  # answered already
             log.exception("a defect of the local server, in %s", path.rpartition("/")[2])
             await answer(send, 500, ServerError("a defect of the local server; see its log").body())
 

@@ -50,7 +50,9 @@ class Params:
         value = self.values.get(name)
         try:
             number = default if value is None or value == "" else int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            number = default
+        if abs(number) > 2**53:  # the largest number Telegram's clients can hold
             number = default
         if low is not None and number < low:
             return low
@@ -92,6 +94,13 @@ class Params:
         if not isinstance(value, list):
             raise BadRequest(f"expected an Array of {what}")
         return value
+
+    def identifiers(self, name: str, what: str) -> list[int]:
+        """An array of positive numbers, given as numbers or as text."""
+        found = self.array(name, what)
+        if not all(isinstance(item, int | str) and str(item).isdecimal() and int(item) < 2**53 for item in found):
+            raise BadRequest("invalid message identifier specified")
+        return [int(item) for item in found]
 
     def chat_id(self, name: str = "chat_id") -> int | str:
         """A chat's number, or the @name of a public one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from server.telegram.errors import ApiError, BadRequest, NotFound
 from server.telegram.hub import Hub
 from server.telegram.thumbnails import picture_type, ready
 
+log = logging.getLogger("server.telegram.client")
 Action = Callable[[Hub, Asked], dict[str, Any]]
 ACTIONS: dict[str, Action] = {
     "start": people.start,
@@ -71,6 +73,9 @@ class Client:
                 response: Response = await handler(request)
             except ApiError as error:
                 return _json(error.body(), error.code)
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+                log.info("a value of the wrong kind", exc_info=error)
+                return _json(BadRequest(f"a value of the wrong kind: {error!r}").body(), 400)
             return response
 
         return guarded

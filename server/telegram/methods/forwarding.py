@@ -48,12 +48,12 @@ def forward_message(call: Call) -> Message:
 
 def _several(call: Call) -> list[Message]:
     source = call.chat("from_chat_id", write=False)
-    ids = call.params.array("message_ids", "message identifiers")
+    ids = call.params.identifiers("message_ids", "message identifiers")
     if not ids:
         raise BadRequest("Message identifiers are not specified")
     if len(ids) > COPIES:
         raise BadRequest("too many message identifiers specified")
-    got = (call.hub.messages.get(call.bot.bot_id, source["id"], int(number)) for number in ids)
+    got = (call.hub.messages.get(call.bot.bot_id, source["id"], number) for number in ids)
     return [message for message in got if message]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from server.telegram.errors import BadRequest
 from server.telegram.hub import Call
 from server.telegram.methods.registry import method
+from server.telegram.params import Params
 
 NAME = 64
 DESCRIPTION = 512
@@ -113,10 +114,10 @@ def _scope(call: Call) -> str:
         raise BadRequest("can't parse BotCommandScope: Unsupported type specified")
     parts = [scope["type"]]
     if scope["type"].startswith("chat"):
-        chat = call.hub.people.chat_for(call.bot, int(scope["chat_id"]))
+        chat = call.hub.people.chat_for(call.bot, Params(scope).integer("chat_id"))
         parts.append(str(chat["id"]))
     if scope["type"] == "chat_member":
-        parts.append(str(int(scope["user_id"])))
+        parts.append(str(Params(scope).integer("user_id")))
     return " ".join(parts)
 
 

@@ -15,7 +15,7 @@ from server.telegram.errors import BadRequest, TooLarge
 from server.telegram.hub import Call
 from server.telegram.methods.messages import caption_of, reply_to, send
 from server.telegram.methods.registry import method
-from server.telegram.params import Upload
+from server.telegram.params import Params, Upload
 from server.telegram.storage.messages import Message
 
 PHOTO_BYTES = 10 * 2**20
@@ -111,7 +111,7 @@ def _content(call: Call, kind: Kind, upload: Upload, params: dict[str, Any]) -> 
 
 def _number(value: Any, default: Any) -> Any:
     if isinstance(default, int) and not isinstance(default, bool) and value not in (None, ""):
-        return int(float(value))
+        return Params({"value": value}).integer("value", default)
     return default
 
 
@@ -219,6 +219,8 @@ def send_media_group(call: Call) -> list[Message]:
         raise BadRequest(
             "too many messages to send as an album" if len(items) > 10 else "strictly at least 2 media needed"
         )
+    if not all(isinstance(item, dict) for item in items):
+        raise BadRequest("can't parse InputMedia: expected an Object")
     kinds = {str(item.get("type")) for item in items}
     if not kinds <= {"photo", "video", "document", "audio"} or (len(kinds) > 1 and kinds != {"photo", "video"}):
         raise BadRequest("can't use the media of the specified type in the album")

@@ -10,6 +10,7 @@ from server.telegram import markup
 from server.telegram.errors import BadRequest
 from server.telegram.hub import Call
 from server.telegram.methods.registry import method
+from server.telegram.params import Params
 from server.telegram.storage.messages import Message
 from server.telegram.text import formatted
 
@@ -71,7 +72,7 @@ def reply_to(call: Call, chat: dict[str, Any]) -> dict[str, Any]:
     asked = call.params.json("reply_parameters", "reply parameters") or {}
     if not isinstance(asked, dict):
         raise BadRequest("Object expected as reply parameters")
-    message_id = int(asked.get("message_id") or call.params.integer("reply_to_message_id"))
+    message_id = Params(asked).integer("message_id") or call.params.integer("reply_to_message_id")
     if not message_id:
         return {}
     found = call.hub.messages.get(call.bot.bot_id, chat["id"], message_id)
@@ -185,13 +186,13 @@ def _check_deletable(call: Call, chat: dict[str, Any], message: Message) -> None
 def delete_messages(call: Call) -> bool:
     """Take back up to 100 messages; those that are not there are passed over."""
     chat = call.chat()
-    ids = call.params.array("message_ids", "message identifiers")
+    ids = call.params.identifiers("message_ids", "message identifiers")
     if not ids:
         raise BadRequest("Message identifiers are not specified")
     if len(ids) > 100:
         raise BadRequest("too many message identifiers specified")
     for message_id in ids:
-        message = call.hub.messages.get(call.bot.bot_id, chat["id"], int(message_id))
+        message = call.hub.messages.get(call.bot.bot_id, chat["id"], message_id)
         if message is not None:
             _check_deletable(call, chat, message)
             call.hub.remove(call.bot.bot_id, chat["id"], message["message_id"])
