@@ -61,13 +61,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        """Leave the handlers that `main` set."""
+        yield
 
 
 def main() -> None:
@@ -87,8 +82,12 @@ def main() -> None:
         "urls": {"api": root, "token": f"{root}/token", "page": f"{root}/"},
         "credentials": str((chosen.data / "service-account.json").resolve()),
     }
+    server = Server(config)
+    # before anybody can know that there is something to stop
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
     print(json.dumps(ready), flush=True)
-    Server(config).run(sockets=[taken])
+    server.run(sockets=[taken])
     state.library.db.close()
 
 

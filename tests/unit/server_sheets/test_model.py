@@ -6,6 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +92,13 @@ class Undone(Exception):
     """The change is to be rolled back."""
 
 
+def undone(library, book, step):
+    """Write, then fail before the end of the transaction."""
+    with library.transaction():
+        apply_to_sheet(library, book, ("write", *step[1:]))
+        raise Undone
+
+
 def shown(book):
     """Every filled cell as stored."""
     return {(r, c): cell for r, cells in book.sheets[0].grid.rows() for c, cell in enumerate(cells) if cell is not None}
@@ -108,12 +116,8 @@ def test_any_sequence_of_changes_leaves_what_a_plain_model_says(steps):
         for step in steps:
             book = library.book(file_id)
             if step[0] == "fail":
-                try:
-                    with library.transaction():
-                        apply_to_sheet(library, book, ("write", *step[1:]))
-                        raise Undone
-                except Undone:
-                    pass
+                with pytest.raises(Undone):
+                    undone(library, book, step)
             else:
                 with library.transaction():
                     result = apply_to_sheet(library, book, step)
