@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from tests.services import running
+from tests.services import Service, running
+from tests.services import start as start_service
 
+Start = Callable[..., Service]
 TOKEN = "4242:AAH-local_token"
 
 
@@ -80,14 +81,15 @@ def fresh(tmp_path: Path) -> Iterator[Local]:
 
 
 @pytest.fixture
-def with_bot() -> Callable[[Bot, Callable[[Bot], Awaitable[Any]]], Any]:
-    """Run a coroutine with an initialised bot."""
+def start() -> Iterator[Start]:
+    """Start servers that are gone at the end of the test, however it ends."""
+    begun: list[Service] = []
 
-    def run(bot: Bot, work: Callable[[Bot], Awaitable[Any]]) -> Any:
-        async def initialised() -> Any:
-            async with bot:
-                return await work(bot)
+    def begin(module: str, data: Path, *options: str) -> Service:
+        begun.append(start_service(module, data, *options))
+        return begun[-1]
 
-        return asyncio.run(initialised())
-
-    return run
+    yield begin
+    for service in begun:
+        if service.process.poll() is None:
+            service.kill()

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.telegram.conftest import TOKEN, Local, local
-from tests.services import running, start
+from tests.contract.telegram.conftest import TOKEN, Local, Start, local
+from tests.services import running
 
 pytestmark = pytest.mark.xdist_group("telegram-durability")
 KILLS = 100 if os.environ.get("MOODFLOW_CAMPAIGN") == "full" else 4
@@ -35,7 +35,7 @@ def writing(telegram: Local, person: int, kept: dict[str, list[Any]], stop: thre
 
 
 @pytest.mark.campaign
-def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path, start: Start) -> None:
     """Killed at random moments under four writers: every acknowledged update and message is there, each once."""
     dice = random.Random(5)
     kept: dict[str, list[Any]] = {"updates": [], "messages": []}
@@ -75,7 +75,7 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path) -> None:
     service.stop()
 
 
-def test_confirmed_updates_stay_confirmed(tmp_path: Path) -> None:
+def test_confirmed_updates_stay_confirmed(tmp_path: Path, start: Start) -> None:
     """An offset that was answered holds after SIGKILL, and numbers go on counting up."""
     service = start("server.telegram", tmp_path, "--port", "0")
     telegram = local(service.ready["urls"]["api"])
@@ -90,7 +90,7 @@ def test_confirmed_updates_stay_confirmed(tmp_path: Path) -> None:
     service.stop()
 
 
-def test_it_stops_cleanly_with_a_poll_open(tmp_path: Path) -> None:
+def test_it_stops_cleanly_with_a_poll_open(tmp_path: Path, start: Start) -> None:
     """SIGTERM ends it with exit code 0, soon, though a client waits in a long poll; the data can be opened again."""
     service = start("server.telegram", tmp_path, "--port", "0")
     telegram = local(service.ready["urls"]["api"])
@@ -116,7 +116,7 @@ def writing_poll(telegram: Local) -> None:
             return
 
 
-def test_one_server_per_directory(tmp_path: Path) -> None:
+def test_one_server_per_directory(tmp_path: Path, start: Start) -> None:
     """A second server in the same directory is refused, with what to do."""
     with running("server.telegram", tmp_path, ["--port", "0"]), pytest.raises(RuntimeError, match="--data another"):
         start("server.telegram", tmp_path, "--port", "0")

@@ -20,8 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.telegram.conftest import TOKEN, Local, local
-from tests.services import start
+from tests.contract.telegram.conftest import TOKEN, Local, Start, local
 
 pytestmark = pytest.mark.xdist_group("telegram-updates")
 numbers = itertools.count(50_000)
@@ -146,7 +145,7 @@ def test_only_what_is_allowed_is_kept(telegram: Local) -> None:
     assert [u["message"]["text"] for u in telegram.drain()] == ["нужно"]
 
 
-def test_updates_are_kept_for_a_day(tmp_path: Path) -> None:
+def test_updates_are_kept_for_a_day(tmp_path: Path, start: Start) -> None:
     """What waited 24 hours is gone; what waited less is not."""
     service = start("server.telegram", tmp_path, "--port", "0")
     telegram = local(service.ready["urls"]["api"])
