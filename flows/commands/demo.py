@@ -44,7 +44,12 @@ def run(
     _replayable(settings)
     _fresh_home(settings.home)
     study = _study(data, persons, days, settings.home, console)
-    os.environ["MOODFLOW_SURVEY"] = study.survey
+    # the local Telegram has no limits to respect, and a study of weeks is to be told in a minute
+    os.environ |= {
+        "MOODFLOW_SURVEY": study.survey,
+        "MOODFLOW_OUTBOX_PER_SECOND": "10000",
+        "MOODFLOW_OUTBOX_CHAT_INTERVAL": "0",
+    }
     settings = product.load()
     meter = _MemoryMeter()
     with (
@@ -114,7 +119,7 @@ def _study(data: Path | None, persons: int | None, days: int, home: Path, consol
 
 
 def _path(running: stack.Stack, study: Any, console: Console) -> dict[str, Any]:
-    from flows.commands.replay import replay
+    from flows.commands.replay import replay_study
     from flows.commands.summary import summarise
 
     environment = running.full_environment
@@ -123,7 +128,7 @@ def _path(running: stack.Stack, study: Any, console: Console) -> dict[str, Any]:
     prefect_api.make_pool(environment, stack.WORK_POOL)
     stack.start_bot(running)
     with _background(prefect_api.deploy_all, environment, running.home / "logs" / "deploy.log"):
-        replay(settings, study, console=console)
+        replay_study(settings, study, console=console)
     prefect_api.set_paused(environment, paused=True)
     stack.start_worker(running)
     with console.status("running the cycle") as spinner:
@@ -241,9 +246,9 @@ def _write_figures(figures: dict[str, Any]) -> None:
 def replay_into_running(settings: Settings, data: Path, *, persons: int | None, console: Console) -> None:
     """Replay a study into the stack that runs in this state directory."""
     from flows.commands import studies
-    from flows.commands.replay import replay
+    from flows.commands.replay import replay_study
 
     if stack.read(settings.home) is None:
         raise ServiceError(f"nothing runs in {settings.home}: start it with `moodflow up`")
     study = studies.read(data, settings.home, persons=persons)
-    replay(settings, replace(study, survey=settings.survey), console=console)
+    replay_study(settings, replace(study, survey=settings.survey), console=console)

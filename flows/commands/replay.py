@@ -1,7 +1,7 @@
 """A study's people as respondents in the local Telegram: they see what a person sees and tap what a person taps.
 
-Nothing goes past the bot: a respondent gets prompts as messages, finds the buttons in them, and taps. The study's time
-is kept by the shared clock. Between two times at which somebody is prompted, people tap through their items side by
+Nothing goes past the bot: a respondent gets prompts as messages and taps their buttons, one item after the other. The
+study's time is kept by the shared clock. Between two times at which somebody is prompted, people tap through their items side by
 side; each then submits at the study's own answer time, in order, because a response's time is that of its submission.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from flows.commands.errors import ServiceError
 from flows.commands.studies import Beep, Replay
 from flows.settings import Settings
 from flows.store import Prompt, Store
-from flows.survey.callbacks import Callback, decode
+from flows.survey.callbacks import Callback, decode, encode
 from flows.survey.definition import Survey, load
 
 FIRST_USER = 500_000_000
@@ -82,7 +82,7 @@ class Phone:
         return self._http.post(method, json=body).raise_for_status().json()
 
     def tap(self, user_id: int, screen: Screen, data: str) -> None:
-        """Tap a button, with the next batch."""
+        """Tap a button, with the next batch; one that is about to be drawn, too."""
         self._taps.append(
             {
                 "method": "tap",
@@ -90,6 +90,7 @@ class Phone:
                 "chat_id": screen.chat_id,
                 "message_id": screen.message_id,
                 "data": data,
+                "force": True,
             }
         )
 
@@ -99,9 +100,13 @@ class Phone:
 
     def flush(self) -> None:
         """Send what was tapped since."""
-        if self._taps:
-            self._http.post("batch", json=self._taps).raise_for_status()
-            self._taps = []
+        taps, self._taps = self._taps, []
+        if not taps:
+            return
+        answers = self._http.post("batch", json=taps).raise_for_status().json()
+        refused = [answer for answer in answers if answer.get("ok") is False]
+        if refused:
+            raise ServiceError(f"the local Telegram refused {len(refused)} of {len(taps)} taps: {refused[0]}")
 
     def look(self, seconds: float = 5.0) -> list[dict[str, Any]]:
         """What changed in the chats since the last look; waits for something to change."""
@@ -169,11 +174,11 @@ class Replayer:
     def _agree(self, screen: Screen) -> None:
         """Answer whatever the enrolment asks."""
         one = self.people[screen.chat_id]
-        wishes = (("consent", "yes"), ("language", one.language), ("timezone", self.survey.timezone))
-        data = next((d for kind, value in wishes if (d := screen.find(kind, value))), None)
-        data = data or next((d for kind in ("country", "timezone") if (d := screen.find(kind))), None)
+        data = screen.find("consent", "yes") or screen.find("country")
         if data:
             self.phone.tap(one.user_id, screen, data)
+        elif screen.find("timezone"):
+            self.phone.write(one.user_id, self.survey.timezone)
 
     # -- the study ---------------------------------------------------------------------------------------------
 
@@ -207,32 +212,31 @@ class Replayer:
         self._submit_until(end)
 
     def _fill(self, until: datetime) -> None:
-        """Everybody who answers before `until` taps through the items."""
+        """Everybody who answers before `until` taps through the items, up to the last look before submitting."""
         mine = [key for key, f in self.filling.items() if f.at <= until and not f.ready]
         for key in mine:
-            self._next_tap(self.screens[key], key)
-        self._until(lambda: all(self.filling[key].ready for key in mine), "items to be answered", self._continue)
+            self._tap_through(self.filling[key], self.screens[key])
+        self._until(partial(self._all_ready, mine), "items to be answered")
+        for key in mine:
+            self.filling[key].ready = True
 
-    def _continue(self, screen: Screen) -> None:
-        key = _prompt_of(screen)
-        if key in self.filling:
-            self._next_tap(screen, key)
+    def _all_ready(self, keys: Collection[str]) -> bool:
+        return all(self.screens[key].find("submit") for key in keys)
 
-    def _next_tap(self, screen: Screen, key: str) -> None:
-        filling = self.filling[key]
-        if screen.find("submit"):
-            filling.ready = True
-            return
-        index = max((c.item for _, c in screen.buttons if c.kind != "back"), default=-1)
-        if index < 0 or filling.ready:
-            return
-        item = self.survey.items[index]
-        value = filling.beep.answers.get(item.id)
-        data = screen.find("skip") if value is None else screen.find("value", f"{value:g}")
-        if data:
-            self.phone.tap(filling.respondent.user_id, screen, data)
-        else:
-            self.phone.write(filling.respondent.user_id, f"{value:g}")
+    def _tap_through(self, filling: Filling, screen: Screen) -> None:
+        """Answer or skip item after item, faster than the screen is redrawn: taps arrive one by one and in order."""
+        user, prompt, given = filling.respondent.user_id, filling.prompt, filling.beep.answers
+        for index, item in enumerate(self.survey.items):
+            if not self.survey.asked(item, given, prompt.day, prompt.beep):
+                continue
+            button = Callback("skip", prompt.prompt_id, self.survey.version, index)
+            if item.id in given:
+                value = f"{given[item.id]:g}"
+                if item.scale.kind in {"slider", "number"}:
+                    self.phone.write(user, value)
+                    continue
+                button = replace(button, kind="value", value=value)
+            self.phone.tap(user, screen, encode(button))
 
     def _submit_until(self, until: datetime) -> None:
         """Submit, one by one at the study's time, what is answered by `until`."""
@@ -310,7 +314,7 @@ def _prompt_of(screen: Screen) -> str:
     return next((callback.prompt for _, callback in screen.buttons if callback.prompt), "")
 
 
-def replay(settings: Settings, study: Replay, *, console: Console) -> None:
+def replay_study(settings: Settings, study: Replay, *, console: Console) -> None:
     """Replay `study` into the stack that `settings` names, with a progress bar.
 
     Raises

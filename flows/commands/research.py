@@ -108,9 +108,7 @@ def open_study(definition: Annotated[str, typer.Argument(help="A shipped survey'
         raise typer.Exit(1) from None
     with _store() as store:
         store.surveys.open(definition, SharedClock(settings.home).now())
-    print(
-        f"study {survey.name}: {len(survey.items)} items, version {survey.version}; people join with /start {survey.name}"
-    )
+    print(f"study {survey.name}: {len(survey.items)} items, version {survey.version}; to join: /start {survey.name}")
 
 
 @study_app.command("check")
