@@ -1,8 +1,9 @@
 """A study's people as respondents in the local Telegram: they see what a person sees and tap what a person taps.
 
-Nothing goes past the bot: a respondent gets prompts as messages and taps their buttons, one item after the other. The
-study's time is kept by the shared clock. Between two times at which somebody is prompted, people tap through their items side by
-side; each then submits at the study's own answer time, in order, because a response's time is that of its submission.
+Nothing goes past the bot: a respondent gets prompts as messages and taps their buttons, one item after the other.
+The study's time is kept by the shared clock. Between two times at which somebody is prompted, people tap through
+their items side by side; each then submits at the study's own answer time, in order, because a response's time is
+that of its submission.
 """
 
 from __future__ import annotations
