@@ -57,7 +57,7 @@ class Dropped(Exception):
 def reply(body: Any, status: int = 200) -> Response:
     """A JSON answer in UTF-8."""
     headers = {"content-type": "application/json; charset=UTF-8"}
-    return Response(orjson.dumps(body, option=orjson.OPT_INDENT_2), status, headers)
+    return Response(orjson.dumps(body), status, headers)
 
 
 class App:
