@@ -273,7 +273,8 @@ def _days(column: pd.Series, lines: np.ndarray, name: str, quality: Quality) -> 
     if text.any() and text.sum() > 0.5 * column.notna().sum():
         dates = pd.to_datetime(column, errors="coerce", format="mixed")
         if dates.notna().sum() > 0.5 * column.notna().sum():
-            return (dates - pd.Timestamp(0)).dt.days.to_numpy(dtype=float)
+            days: np.ndarray = (dates - pd.Timestamp(0)).dt.days.to_numpy(dtype=float)
+            return days
     quality.mask("text in a numeric column", text, lines, "cell read as empty", name)
     return values
 

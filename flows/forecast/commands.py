@@ -1,0 +1,48 @@
+"""`moodflow backtest` and `moodflow models`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows.analyse.commands import Scale, Target, complain, open_study
+
+err = Console(stderr=True)
+out = Console()
+models = typer.Typer(no_args_is_help=True, help="Versions of the forecast model in the registry.")
+
+
+def backtest(
+    file: Annotated[Path, typer.Argument(help="A study as CSV.")],
+    target: Target = "na",
+    items: Annotated[str | None, typer.Option(help="Items the target is the mean of, parted by commas.")] = None,
+    scale: Scale = None,
+    train: Annotated[list[Path] | None, typer.Option(help="Fit pooled models on these studies only.")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Where to write the result.")] = None,
+) -> None:
+    """Forecast the last 30% of everybody's answers of a study by every method."""
+    from flows.forecast.backtest import backtest as run  # noqa: PLC0415 - heavy
+
+    with complain():
+        panel = open_study(file, target, items, scale)[1]
+        others = [open_study(path, target, None, None)[1] for path in train or ()]
+        result = run(panel, others)
+    if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(result.as_dict(), indent=1) + "\n")
+    table = Table("method", "MAE", "RMSE", "skill", "s", title=f"{result.persons} people, {result.test_n} test answers")
+    for name, s in sorted(result.scores.items(), key=lambda kv: -kv[1].skill):
+        mark = " ".join(k for k, v in result.chosen.items() if v == name)
+        table.add_row(f"{name} {f'({mark})' if mark else ''}", f"{s.mae:.4f}", f"{s.rmse:.4f}", f"{s.skill:.3f}",
+                      f"{s.wall_s:.2f}")  # fmt: skip
+    out.print(table)
+    i = result.intervals
+    out.print(
+        f"80% interval: coverage {i.coverage:.3f}, worst tenth of people {i.person_p10_coverage:.3f}, "
+        f"Winkler {i.winkler:.3f} (best constant width {i.best_constant_winkler:.3f}), width {i.width:.3f}"
+    )

@@ -1,0 +1,264 @@
+"""The product's forecaster: all candidates, their combination, a median and an interval, fitted together.
+
+Everything that is learnt from forecasts (weights, corrections) is learnt from forecasts made out of sample: the
+candidates are fitted on the earlier part of the rows that may be learnt from and forecast the later part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from flows.analyse.panel import Floats, Mask, Panel
+from flows.forecast.candidates import Candidate, Model, Sample
+from flows.forecast.catalogue import COMBINED, base, candidates
+from flows.forecast.history import Prior, history, prior_of
+from flows.forecast.intervals import Conformal, fit_conformal
+from flows.forecast.pooled import Boosting
+from flows.forecast.split import Split
+from flows.forecast.stack import Stack, fit_stack
+
+TAILS = (0.1, 0.9)
+BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the mean forecast in the median one."""
+
+LEAST_HELD = 50
+"""Rows forecast out of sample below which nothing is chosen by them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Forecasts of every row of a panel.
+
+    Attributes
+    ----------
+    methods
+        By candidate, and "stack" and "median_stack", shape (n,) each.
+    low, high
+        Ends of the interval.
+    """
+
+    methods: Mapping[str, Floats]
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Everything fitted.
+
+    Attributes
+    ----------
+    models, tails
+        Fitted candidates by name; lower and upper quantile.
+    stack
+        Weights of the combination.
+    blend
+        Share of the combination in the median forecast, the rest being `median_boosting`.
+    conformal
+        Correction of the interval.
+    chosen
+        Name of the method for the "mean" and for the "median".
+    shares
+        Prior of a typical person as shares of the scale's width: mean, sd.
+    items
+        Items the candidates read, none where they read none.
+    seconds
+        Time each candidate took to fit.
+    """
+
+    models: Mapping[str, Model]
+    tails: tuple[Model, Model]
+    stack: Stack
+    blend: float
+    conformal: Conformal
+    chosen: Mapping[str, str]
+    shares: tuple[float, float]
+    items: tuple[str, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> bool:
+        """Whether candidates read items."""
+        return bool(self.items)
+
+    def prior(self, scale: tuple[float, float]) -> Prior:
+        """What is believed of a new person on a scale."""
+        lo, hi = scale
+        return Prior(lo + self.shares[0] * (hi - lo), self.shares[1] * (hi - lo))
+
+    def sample(self, panel: Panel) -> Sample:
+        """A panel with its features; nothing of it is learnt from but each person's own past."""
+        prior = self.prior(panel.scale)
+        aligned = self.align(panel)
+        return Sample(aligned, history(aligned, prior, items=self.reads), prior, np.zeros(len(panel), dtype=bool))
+
+    def align(self, panel: Panel) -> Panel:
+        """The items the candidates read, in their order; one that the panel lacks is empty."""
+        if panel.names == self.items:
+            return panel
+        columns = {name: panel.items[:, j] for j, name in enumerate(panel.names)}
+        nothing = np.full(len(panel), np.nan)
+        parts = [columns.get(name, nothing) for name in self.items]
+        return replace(panel, names=self.items, items=np.column_stack(parts) if parts else np.zeros((len(panel), 0)))
+
+    def predict(self, sample: Sample, *, learn: Mask, earlier: Mapping[str, Floats] | None = None) -> Predictions:
+        """Forecast every row from what came before it.
+
+        Parameters
+        ----------
+        sample
+            From `sample`, or with a prior of its own.
+        learn
+            Rows whose answers may move a person's weights and interval.
+        earlier
+            Forecasts to show the online learners in place of these models' own, nan where there are none: on rows
+            the models were fitted to they would look too good.
+        """
+        methods = {name: model.predict(sample) for name, model in self.models.items()}
+        tails = {"low": self.tails[0].predict(sample), "high": self.tails[1].predict(sample)}
+        return self.combine(sample, methods, tails, learn=learn, earlier=earlier or {})
+
+    def combine(
+        self,
+        sample: Sample,
+        methods: Mapping[str, Floats],
+        tails: Mapping[str, Floats],
+        *,
+        learn: Mask,
+        earlier: Mapping[str, Floats],
+    ) -> Predictions:
+        """Stack, median and interval from the candidates' forecasts."""
+
+        def shown(name: str, own: Floats) -> Floats:
+            other = earlier.get(name)
+            return own if other is None else np.where(np.isfinite(other), other, own)
+
+        panel, centre = sample.panel, sample.history.centre
+        columns = np.column_stack([shown(n, methods[n]) for n in COMBINED if n in methods])
+        mean = self.stack.predict(panel.code, panel.y, columns, centre, sample.unit, learn)
+        lo, hi = panel.scale
+        every = dict(methods) | {"stack": np.clip(mean, lo, hi)}
+        median = self.blend * mean + (1 - self.blend) * shown("median_boosting", methods["median_boosting"])
+        every["median_stack"] = np.clip(median, lo, hi)
+        low, high = self.conformal.apply(
+            panel.code, panel.y, shown("low", tails["low"]), shown("high", tails["high"]), sample.history.spread,
+            panel.scale, learn,
+        )  # fmt: skip
+        return Predictions(every, low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """An ensemble with the forecasts it was made from: `earlier` are out of sample on the rows of `held`."""
+
+    ensemble: Ensemble
+    samples: tuple[Sample, ...]
+    earlier: tuple[Mapping[str, Floats], ...]
+
+
+def fit(panels: Sequence[Panel], splits: Sequence[Split]) -> Fit:
+    """Fit candidates, combination and interval on the rows of `train`.
+
+    Parameters
+    ----------
+    panels
+        One per study. Items are read where all studies have the same.
+    splits
+        Which of their rows may be learnt from.
+    """
+    items = panels[0].names if all(p.names == panels[0].names for p in panels) and panels[0].names else ()
+    pool = candidates(items=bool(items))
+    inner = [_sample(p, s.inner, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
+    outer = [_sample(p, s.train, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
+    early, _ = _models(pool, inner, items=bool(items))
+    earlier = [_forecasts(early, s) for s in inner]
+    held = [s.held for s in splits]
+    models, seconds = _models(pool, outer, items=bool(items))
+    stack = _stack(inner, earlier, held)
+    conformal = _conformal(inner, earlier, held)
+    shares = _shares(panels, outer)
+    tails = (models.pop("low"), models.pop("high"))
+    draft = Ensemble(models, tails, stack, 0.0, conformal, {}, shares, items, seconds)
+    ensemble = _choose(draft, inner, earlier, held)
+    masked = tuple(
+        {k: np.where(h, v, np.nan) for k, v in e.items()} for e, h in zip(earlier, held, strict=True)
+    )  # fmt: skip
+    return Fit(ensemble, tuple(outer), masked)
+
+
+def _sample(panel: Panel, rows: Mask, *, items: bool) -> Sample:
+    prior = prior_of(panel.take(rows))
+    return Sample(panel, history(panel, prior, items=items), prior, rows)
+
+
+def _models(
+    pool: Sequence[Candidate], samples: Sequence[Sample], *, items: bool
+) -> tuple[dict[str, Model], dict[str, float]]:
+    """Fitted candidates and tails by name, and the seconds each took."""
+    models: dict[str, Model] = {}
+    seconds: dict[str, float] = {}
+    start = base(items=items)
+    tails = (Boosting("low", "quantile", TAILS[0], start), Boosting("high", "quantile", TAILS[1], start))
+    for candidate in (*pool, *tails):
+        began = time.perf_counter()
+        models[candidate.name] = candidate.fit(samples)
+        seconds[candidate.name] = time.perf_counter() - began
+    return models, seconds
+
+
+def _forecasts(models: Mapping[str, Model], sample: Sample) -> dict[str, Floats]:
+    return {name: model.predict(sample) for name, model in models.items()}
+
+
+def _stack(samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]) -> Stack:
+    """Shared weights over all studies, each in its own unit."""
+    names = [n for n in COMBINED if n in forecasts[0]]
+    y, centre, columns = [], [], []
+    for sample, forecast, rows in zip(samples, forecasts, held, strict=True):
+        y.append(sample.panel.y[rows] / sample.unit)
+        centre.append(sample.history.centre[rows] / sample.unit)
+        columns.append(np.column_stack([forecast[n][rows] for n in names]) / sample.unit)
+    ys = np.concatenate(y)
+    return fit_stack(ys, np.concatenate(columns), np.concatenate(centre), 1.0, np.ones(len(ys), dtype=bool))
+
+
+def _conformal(samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]) -> Conformal:
+    parts = [
+        (s.panel.y[h] / s.unit, f["low"][h] / s.unit, f["high"][h] / s.unit, s.history.spread[h] / s.unit)
+        for s, f, h in zip(samples, forecasts, held, strict=True)
+    ]
+    y, low, high, spread = (np.concatenate(v) for v in zip(*parts, strict=True))
+    return fit_conformal(y, low, high, spread, np.ones(len(y), dtype=bool))
+
+
+def _shares(panels: Sequence[Panel], samples: Sequence[Sample]) -> tuple[float, float]:
+    """Prior of a typical person as shares of the scale, over the studies."""
+    place, width = [], []
+    for panel, sample in zip(panels, samples, strict=True):
+        lo, hi = panel.scale
+        place.append((sample.prior.mean - lo) / (hi - lo))
+        width.append(sample.prior.sd / (hi - lo))
+    return float(np.mean(place)), float(np.mean(width))
+
+
+def _choose(
+    draft: Ensemble, samples: Sequence[Sample], earlier: Sequence[Mapping[str, Floats]], held: Sequence[Mask]
+) -> Ensemble:
+    """The blend of the median, and the methods to use, by the forecasts made out of sample."""
+    if sum(int(h.sum()) for h in held) < LEAST_HELD:
+        return replace(draft, chosen={"mean": "stack", "median": "median_stack"})
+    combined = [
+        draft.combine(s, f, f, learn=h, earlier={}) for s, f, h in zip(samples, earlier, held, strict=True)
+    ]  # fmt: skip
+    blends = {}
+    for share in BLENDS:
+        blends[share] = sum(
+            float(np.abs(s.panel.y - share * c.methods["stack"] - (1 - share) * f["median_boosting"])[h].sum()) / s.unit
+            for s, f, c, h in zip(samples, earlier, combined, held, strict=True)
+        )
+    blend = min(blends, key=lambda b: blends[b])
+    return replace(draft, blend=float(np.clip(blend, 0.25, 0.75)), chosen={"mean": "stack", "median": "median_stack"})

@@ -1,0 +1,199 @@
+"""Candidates that learn from everybody: Ridge and gradient boosting on person-centred lags.
+
+Columns are in units of the target and homogeneous, so a model fitted on one scale serves another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
+
+from flows.analyse.panel import Floats, Ints, Mask
+from flows.forecast.candidates import Candidate, Model, Sample
+from flows.forecast.history import CONTEXT, NAMES
+
+PENALTIES = tuple(10.0**e for e in (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5))
+MOST_ROWS = 200_000
+"""Rows of a study that trees are grown on."""
+
+SMALL = 50_000
+"""Rows below which one thread is quickest."""
+
+MOVING = tuple(NAMES.index(n) for n in ("last", "ewma_0.15", "ewma_0.3", "today"))
+"""Columns whose weight may differ with the context."""
+
+SHIFTING = tuple(CONTEXT.index(c) for c in ("beep_share", "gap_missed", "first_of_day", "n_log", "floor_share",
+                                            "change_size"))  # fmt: skip
+
+
+def linear_columns(sample: Sample, *, items: bool) -> Floats:
+    """Columns of the linear models, each in units of the target, shape (n, f)."""
+    h = sample.history
+    spread = h.spread[:, None]
+    away = (h.centre - sample.prior.mean)[:, None]
+    parts = [h.values, h.context * spread, away, away / (1 + h.seen)[:, None], spread]
+    parts.extend(h.values[:, [j]] * h.context[:, list(SHIFTING)] for j in MOVING)
+    if items:
+        parts.append(h.items)
+    return np.hstack(parts)
+
+
+def tree_columns(sample: Sample, base: Floats) -> Floats:
+    """Columns of the trees, free of units, shape (n, f)."""
+    h = sample.history
+    spread = h.spread[:, None]
+    lo, hi = sample.panel.scale
+    place, start = (h.centre - lo)[:, None], (base - h.centre)[:, None]
+    return np.hstack(
+        [h.values / spread, h.context, place / spread, place / (hi - lo), spread / (hi - lo), start / spread]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A fitted linear model: forecast = base + columns @ weights."""
+
+    weights: Floats
+    items: bool
+    penalty: float
+    base: Model | None = None
+
+    def predict(self, sample: Sample) -> Floats:
+        """Forecast of every row."""
+        base = _base(self.base, sample)
+        columns = _columns(sample, base, items=self.items)
+        forecast: Floats = base + columns @ self.weights
+        return forecast
+
+
+def _base(model: Model | None, sample: Sample) -> Floats:
+    """What the columns correct: another model's forecast, or the mean so far."""
+    return sample.history.centre if model is None else model.predict(sample)
+
+
+def _columns(sample: Sample, base: Floats, *, items: bool) -> Floats:
+    return np.hstack([linear_columns(sample, items=items), (base - sample.history.centre)[:, None]])
+
+
+@dataclass(frozen=True)
+class RidgeLags:
+    """Ridge on lags, moving averages and their place in the day; `items` adds every item's last value and average.
+
+    It corrects the mean so far, or the forecast of `base`, so that with few answers to learn from it is the base.
+    The penalty is chosen by forward chaining: fitted on the first half of the rows learnt from, judged on the second.
+    """
+
+    name: str = "ridge"
+    items: bool = False
+    base: Candidate | None = None
+
+    def fit(self, samples: Sequence[Sample]) -> Model:
+        """Choose the penalty, then fit on all rows that may be learnt from."""
+        base = self.base.fit(samples) if self.base else None
+        parts = [self._part(s, base) for s in samples]
+        x, y, late = (np.concatenate(v) for v in zip(*parts, strict=True))
+        size = np.sqrt(np.mean(x * x, axis=0)) + 1e-9
+        x = x / size
+        penalty = _penalty(x, y, late) if late.any() and not late.all() else 1000.0
+        return Linear(solve(x.T @ x, x.T @ y, penalty) / size, self.items, penalty, base)
+
+    def _part(self, sample: Sample, model: Model | None) -> tuple[Floats, Floats, Mask]:
+        base = _base(model, sample)
+        part, rows = learnable(sample)
+        x = _columns(part, base[rows], items=self.items) / sample.unit
+        return x, (part.panel.y - base[rows]) / sample.unit, later_half(part)
+
+
+def learnable(sample: Sample, most: int | None = None) -> tuple[Sample, Ints]:
+    """Rows with an answer and a past that may be learnt from, and where they stand; evenly thinned to `most`."""
+    rows = np.flatnonzero(sample.fit & (sample.history.seen > 0))
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    return Sample(sample.panel.take(rows), sample.history.take(rows), sample.prior, sample.fit[rows]), rows
+
+
+def later_half(sample: Sample) -> Mask:
+    """Which rows belong to the later half of their person's."""
+    code = sample.panel.code
+    n = np.bincount(code, minlength=len(sample.panel.persons))
+    first = np.searchsorted(code, np.arange(len(n)))
+    late: Mask = np.arange(len(code)) - first[code] >= n[code] / 2
+    return late
+
+
+def solve(gram: Floats, moment: Floats, penalty: float) -> Floats:
+    """Ridge weights from the normal equations."""
+    return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), moment), dtype=np.float64)
+
+
+def _penalty(x: Floats, y: Floats, late: Mask) -> float:
+    gram, moment = x[~late].T @ x[~late], x[~late].T @ y[~late]
+    loss = {p: float(np.sum((y[late] - x[late] @ solve(gram, moment, p)) ** 2)) for p in PENALTIES}
+    return 2 * min(loss, key=lambda p: loss[p])  # twice the rows, twice the penalty
+
+
+def threads(rows: int) -> AbstractContextManager[object]:
+    """One thread for small work: more of them wait for each other longer than they compute."""
+    return threadpool_limits(1, "openmp") if rows < SMALL else nullcontext()
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """Fitted boosting: forecast = base + spread x trees."""
+
+    trees: HistGradientBoostingRegressor
+    base: Model | None = None
+
+    def predict(self, sample: Sample) -> Floats:
+        """Forecast of every row."""
+        base = _base(self.base, sample)
+        with threads(len(base)):
+            corrections = self.trees.predict(tree_columns(sample, base))
+        forecast: Floats = base + sample.history.spread * corrections
+        return forecast
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """Gradient boosting of the distance from a base in units of the person's spread.
+
+    `loss` "squared_error" forecasts a mean, "absolute_error" a median, "quantile" the given `quantile`. Rows weigh by
+    the power of the spread that makes the loss one of the raw scale.
+    """
+
+    name: str = "boosting"
+    loss: str = "squared_error"
+    quantile: float | None = None
+    base: Candidate | None = None
+    rounds: int = 60
+    seed: int = 0
+
+    def fit(self, samples: Sequence[Sample]) -> Model:
+        """Grow the trees."""
+        base = self.base.fit(samples) if self.base else None
+        return self.grow(samples, base)
+
+    def grow(self, samples: Sequence[Sample], base: Model | None) -> Trees:
+        """Grow the trees on a base that is fitted already."""
+        xs, ys, ws = [], [], []
+        for sample in samples:
+            part, rows = learnable(sample, MOST_ROWS)
+            start = _base(base, sample)[rows]
+            spread = part.history.spread
+            xs.append(tree_columns(part, start))
+            ys.append((part.panel.y - start) / spread)
+            ws.append((spread / sample.unit) ** (2 if self.loss == "squared_error" else 1))
+        x = np.concatenate(xs)
+        trees = HistGradientBoostingRegressor(
+            loss=self.loss, quantile=self.quantile, max_iter=self.rounds, learning_rate=0.05, max_leaf_nodes=8,
+            min_samples_leaf=min(40, max(5, len(x) // 20)), l2_regularization=5.0, early_stopping=False,
+            random_state=self.seed,
+        )  # fmt: skip
+        with threads(len(x)):
+            trees.fit(x, np.concatenate(ys), sample_weight=np.concatenate(ws))
+        return Trees(trees, base)

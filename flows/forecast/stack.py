@@ -1,0 +1,102 @@
+"""Combination of forecasts whose weights are learnt online.
+
+Weights begin where they were best for people before (a nonnegative fit on forecasts made out of sample) and move with
+each answer of the person: recursive least squares, which is Bayesian regression with the shared weights as prior mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from flows.analyse.panel import Floats, Ints, Mask, run_starts
+
+STRENGTH = 1000.0
+"""Answers that the shared weights count for against a person's own."""
+
+EQUAL = 2000.0
+"""Answers of typical size that equal weights count for against the ones learnt: few data should not choose."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Shared weights, and how strongly they hold.
+
+    Attributes
+    ----------
+    weights
+        Weight of each forecast's distance from the centre, shape (m,), nonnegative.
+    moment
+        Typical second moment of those distances in units of the study, shape (m, m).
+    strength
+        Answers the weights count for.
+    """
+
+    weights: Floats
+    moment: Floats
+    strength: float
+
+    def predict(self, code: Ints, y: Floats, forecasts: Floats, centre: Floats, unit: float, learn: Mask) -> Floats:
+        """Combined forecast of every row.
+
+        Parameters
+        ----------
+        code, y, centre
+            Person, answer and mean so far of each row, shape (n,), rows in order.
+        forecasts
+            One column per candidate, shape (n, m).
+        unit
+            Typical SD of the study.
+        learn
+            Rows whose answer may move the weights of rows after it.
+        """
+        x, d = (forecasts - centre[:, None]) / unit, (y - centre) / unit
+        if self.strength >= 1e8:
+            combined: Floats = centre + unit * (x @ self.weights)
+            return combined
+        return centre + unit * self._walk(code, x, d, learn & np.isfinite(y))
+
+    def _walk(self, code: Ints, x: Floats, d: Floats, learn: Mask) -> Floats:
+        """Everybody's rows in step, each person with weights of their own."""
+        starts = run_starts(code)
+        size = np.diff(starts, append=len(code))
+        people, m = len(starts), x.shape[1]
+        cover = np.tile(np.linalg.inv(self.strength * self.moment + 1e-9 * np.eye(m)), (people, 1, 1))
+        weights = np.tile(self.weights, (people, 1))
+        out = np.empty(len(d))
+        longest = np.argsort(-size, kind="stable")
+        active = people
+        for step in range(int(size.max(initial=0))):
+            while active and size[longest[active - 1]] <= step:
+                active -= 1
+            who = longest[:active]
+            rows = starts[who] + step
+            out[rows] = np.einsum("pm,pm->p", x[rows], weights[who])
+            now = learn[rows]
+            who, rows = who[now], rows[now]
+            reach = np.einsum("pij,pj->pi", cover[who], x[rows])
+            gain = reach / (1.0 + np.einsum("pi,pi->p", x[rows], reach))[:, None]
+            weights[who] += gain * (d[rows] - out[rows])[:, None]
+            cover[who] -= gain[:, :, None] * reach[:, None, :]
+        return out
+
+
+def fit_stack(y: Floats, forecasts: Floats, centre: Floats, unit: float, rows: Mask) -> Stack:
+    """Shared weights from forecasts made out of sample.
+
+    Parameters
+    ----------
+    rows
+        Rows to learn from, shape (n,); other arguments as in `Stack.predict`.
+    """
+    use = rows & np.isfinite(y)
+    x, d = (forecasts[use] - centre[use, None]) / unit, (y[use] - centre[use]) / unit
+    m = x.shape[1]
+    if not len(d):
+        return Stack(np.full(m, 1 / m), np.eye(m), STRENGTH)
+    moment = x.T @ x / len(d)
+    pull = np.sqrt(EQUAL * max(float(np.trace(moment)) / m, 1e-6))
+    design, goal = np.vstack([x, pull * np.eye(m)]), np.concatenate([d, np.full(m, pull / m)])
+    return Stack(nnls(design, goal)[0], moment, STRENGTH)
