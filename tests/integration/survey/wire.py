@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,11 @@ class People:
     client: httpx.Client
 
     def post(self, method: str, **body: Any) -> Any:
+        got = self.client.post(f"{self.api}/client/{method}", json=body)
+        assert got.status_code == 200, got.text
+        return got.json()
+
+    def post_list(self, method: str, body: list[dict[str, Any]]) -> Any:
         got = self.client.post(f"{self.api}/client/{method}", json=body)
         assert got.status_code == 200, got.text
         return got.json()
@@ -120,8 +126,7 @@ class World:
         line = process.stdout.readline()
         if not line:
             raise RuntimeError(f"the bot did not start (exit {process.wait()}):\n{log.read_text()[-4000:]}")
-        import json
-
+        process.stdout.close()
         self.bot = Service(process, json.loads(line), log)
         return self.bot
 
