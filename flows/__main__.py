@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
+import typer.main
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows import settings as product
 from flows.commands import stack as stacks
 from flows.commands.errors import CommandError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+# commands of other parts, imported when called: name -> a function or a Typer app
+ELSEWHERE = {
+    "people": "flows.commands.research:people",
+    "export": "flows.commands.research:export",
+    "study": "flows.commands.research:study_app",
+    "why": "flows.commands.messages:why",
+    "preview": "flows.commands.messages:preview",
+    "policy": "flows.commands.messages:policy_app",
+    "indices": "flows.analyse.commands:indices",
+    "backtest": "flows.forecast.commands:backtest",
+    "models": "flows.forecast.commands:models",
+}
+
+
+_USAGE: Any = typer.BadParameter.__mro__[1]  # typer carries a click of its own and names this class nowhere
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands of this file, and those of other parts."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name every command."""
+        return [*super().list_commands(ctx), *ELSEWHERE]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the command that is called."""
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = ELSEWHERE[cmd_name].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(cmd_name)(found)
+            found = alone
+        return typer.main.get_command(found)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 out = Console()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -104,17 +148,33 @@ def doctor(
     raise typer.Exit(0 if all(f.ok or not f.needed for f in findings) else 1)
 
 
+def spread(arguments: Sequence[str], option: str) -> list[str]:
+    """Let an option take several values in a row: `--train A B` as `--train A --train B`."""
+    out: list[str] = []
+    taking = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            taking = argument == option
+            out.append(argument)
+        elif taking and out[-1] != option:
+            out += [option, argument]
+        else:
+            out.append(argument)
+    return out
+
+
 def main() -> None:
     """Run the command line; a known error is one text, not a traceback."""
     try:
         stacks.adopt(product.load().home)
-        app(standalone_mode=False)
+        sys.exit(app(spread(sys.argv[1:], "--train"), standalone_mode=False) or 0)
     except CommandError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(error.code)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except KeyboardInterrupt:
+    except _USAGE as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         Console(stderr=True).print("stopped")
         sys.exit(130)
 
