@@ -4,6 +4,7 @@ from clearml_utils import flow, task, current_record
 """
 
 from clearml_utils import registry
+from clearml_utils.compare import Comparison, compare_experiments, compare_models
 from clearml_utils.decorators import flow, task
 from clearml_utils.errors import (
     BadCredentials,
@@ -15,21 +16,28 @@ from clearml_utils.errors import (
     Unreachable,
 )
 from clearml_utils.lifecycle import current_record
+from clearml_utils.reconcile import Report, reconcile, reconcile_flow
 from clearml_utils.record import Record
 from clearml_utils.redact import Sensitive
 
 __all__ = [
     "BadCredentials",
     "CaptureFailed",
+    "Comparison",
     "NotConfigured",
     "Record",
     "RegistryError",
     "Rejected",
+    "Report",
     "Sensitive",
     "TrackingError",
     "Unreachable",
+    "compare_experiments",
+    "compare_models",
     "current_record",
     "flow",
+    "reconcile",
+    "reconcile_flow",
     "registry",
     "task",
 ]

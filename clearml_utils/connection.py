@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,25 @@ def configured() -> bool:
     return Path(named or "~/clearml.conf").expanduser().is_file()
 
 
-def _open_session() -> Any:
+@cache
+def _config() -> Any:
+    """The SDK's own configuration, read anew, so that what is changed here stays here."""
     import clearml.config as sdk_config  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
-    from clearml.backend_api import Session, load_config  # noqa: PLC0415 - as above
+    from clearml.backend_api import load_config  # noqa: PLC0415 - as above
+
+    config = load_config(str(Path(sdk_config.__file__).parent))
+    config.set_overrides({"api": {"http": {"wait_on_maintenance_forever": False}}})
+    return config
+
+
+def _open_session() -> Any:
+    from clearml.backend_api import Session  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
     from clearml.backend_api.session.defs import MissingConfigError  # noqa: PLC0415 - as above
     from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above
 
-    # the SDK's own configuration, read anew, so that what is changed here stays here
-    config = load_config(str(Path(sdk_config.__file__).parent))
-    config.set_overrides({"api": {"http": {"wait_on_maintenance_forever": False}}})
     try:
         return Session(
-            config=config,  # type: ignore[arg-type]  # what it does itself
+            config=_config(),
             http_retries_config=dict(_NO_RETRIES),
         )
     except MissingConfigError as error:

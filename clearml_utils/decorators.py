@@ -6,8 +6,9 @@ import asyncio
 import functools
 import hashlib
 import inspect
+import types
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 import prefect
 from prefect import Flow, Task
@@ -183,38 +184,50 @@ def _name(fn: Callable[..., Any]) -> str:
 
 def _wrap(fn: Callable[..., Any], meta: Meta) -> Callable[..., Any]:
     """A thin function around `fn`: it travels by value to other processes, so what it does is elsewhere."""
+    call: Any
+    wrapper: Any
     if inspect.isasyncgenfunction(fn):
+        call = call_async_generator
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            async for item in call_async_generator(meta, fn, args, kwargs):
+            async for item in call(meta, fn, args, kwargs):
                 yield item
 
     elif inspect.isgeneratorfunction(fn):
+        call = call_generator
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return (yield from call_generator(meta, fn, args, kwargs))
+            return (yield from call(meta, fn, args, kwargs))
 
     elif inspect.iscoroutinefunction(fn):
+        call = call_async
 
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
-            return await call_async(meta, fn, args, kwargs)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await call(meta, fn, args, kwargs)
 
     else:
+        call = call_sync
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return call_sync(meta, fn, args, kwargs)
+            return call(meta, fn, args, kwargs)
 
-    named: Any = functools.wraps(fn)(wrapper)
-    named.__code__ = _distinct(named.__code__, fn)
+    named: Any = functools.wraps(fn)(_at_home(wrapper, fn))
     setattr(named, META, meta)
-    return named  # type: ignore[no-any-return]
+    return cast("Callable[..., Any]", named)
 
 
-def _distinct(code: Any, fn: Callable[..., Any]) -> Any:
-    """`code` with a constant that tells wrapped functions apart: Prefect's task keys are hashes of code objects."""
+def _at_home(wrapper: Any, fn: Callable[..., Any]) -> Any:
+    """`wrapper` as if it were written where `fn` is.
+
+    Its globals are those of `fn`, for annotations written as text are looked up there; and its code has a constant made
+    from `fn`, for Prefect's task keys are hashes of code objects.
+    """
     inner = getattr(fn, "__code__", None)
     seed = repr((inner.co_code, inner.co_consts, inner.co_names)) if inner else type(fn).__qualname__
-    return code.replace(co_consts=(*code.co_consts, hashlib.sha256(seed.encode()).hexdigest()))
+    code = wrapper.__code__
+    code = code.replace(co_consts=(*code.co_consts, hashlib.sha256(seed.encode()).hexdigest()))
+    home = getattr(fn, "__globals__", wrapper.__globals__)
+    return types.FunctionType(code, home, wrapper.__name__, wrapper.__defaults__, wrapper.__closure__)
 
 
 def _begin(

@@ -84,7 +84,7 @@ def _all_tasks(connection: Connection, system_tags: list[str], **where: Any) -> 
             "tasks.get_all",
             system_tags=system_tags,
             search_hidden=True,
-            only_fields=["id", "status", "parent", "system_tags", "created"],
+            only_fields=["id", "status", "status_reason", "status_message", "parent", "system_tags", "created"],
             order_by=["created", "id"],
             page=page,
             page_size=500,
@@ -372,21 +372,21 @@ class Delivery:
                 step["job_id"] = self.ids[runs[name]]
                 step["executed"] = step["job_id"] if step["job_ended"] else None
         item = {"name": "Pipeline", "type": "dictionary", "description": "", "value": json.dumps(dag)}
+        closed = op.body.get("closed")
+        if closed:  # ClearML edits the configuration of running tasks only
+            self._transition("tasks.started", task, "in_progress", force=True)
         self.connection.call("tasks.edit_configuration", task=task, configuration=[item], force=True)
+        if closed:
+            self._finish(task, closed["status"], closed.get("reason") or "", closed.get("message") or "")
 
     def close(self, segment: Segment, op: Op, task: str) -> None:
         """Bring the task to its final state, whatever state it is in."""
-        body = op.body
         self.edit(segment, op, task)
-        endpoint, final = _FINAL[body["status"]]
-        self._transition(
-            endpoint,
-            task,
-            final,
-            status_reason=str(body.get("reason") or "")[:500],
-            status_message=str(body.get("message") or "")[:2_000],
-            force=True,
-        )
+        self._finish(task, op.body["status"], op.body.get("reason") or "", op.body.get("message") or "")
+
+    def _finish(self, task: str, status: str, reason: str, message: str) -> None:
+        endpoint, final = _FINAL[status]
+        self._transition(endpoint, task, final, status_reason=reason[:500], status_message=message[:2_000], force=True)
 
     def _transition(self, endpoint: str, task: str, wanted: str, **body: Any) -> None:
         try:

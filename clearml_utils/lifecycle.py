@@ -35,6 +35,8 @@ FLOW: ContextVar[str] = ContextVar("clearml_utils_flow_run", default="")
 T = TypeVar("T")
 META = "__clearml_utils__"
 DEFAULT_PROJECT = "Prefect"
+_IN_PROCESS = {"ThreadPoolTaskRunner", "ConcurrentTaskRunner", "SequentialTaskRunner"}
+_SETTLE_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
                 "version": version,
                 "prefect_flow_run": record.run,
                 "prefect_flow": flow.name,
+                "project": meta.project or DEFAULT_PROJECT,
                 "prefect_name": flow_run.name,
                 "prefect_url": links.flow_run_url(record.run),
                 "prefect_parent_task_run": dummy,
@@ -327,7 +330,10 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
         body["hyperparams"] = {"properties": record.extra}
     if reason:
         body["tags"] = tags(reason)
-    rec.draw(run)
+    if rec.troubled(run) or flow.task_runner.__class__.__name__ not in _IN_PROCESS:
+        safely(meta, lambda: _complete(rec, run))
+    else:
+        rec.draw(run)
     rec.close(record, body)
     parent = next((f for f, g in rec.graphs.items() if f != run and _of_parent(g, flow_run)), None)
     rec.graphs.pop(run, None)
@@ -343,6 +349,16 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
         rec.flush()
         links.finish(rec)
         rec.rest()
+
+
+def _complete(rec: Recorder, run: str) -> None:
+    """Ask Prefect for what this process could not see: tasks never started, tasks of other processes."""
+    from clearml_utils.reconcile import complete  # noqa: PLC0415 - it needs Prefect's client; only some flows end here
+
+    rec.flush()
+    rec.wait_for_others(_SETTLE_SECONDS)
+    if not rec.sender.away:
+        complete(rec, run, wait=_SETTLE_SECONDS)
 
 
 def _of_parent(graph: Graph, flow_run: Any) -> bool:

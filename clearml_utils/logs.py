@@ -6,6 +6,7 @@ import logging
 
 _LOGGERS = ("", "prefect.flow_runs", "prefect.task_runs")
 _ENGINE = ("prefect/task_engine.py", "prefect/flow_engine.py", "prefect\\task_engine.py", "prefect\\flow_engine.py")
+_TAKEN = "_clearml_utils_taken"
 _LEVELS = (
     (logging.CRITICAL, "critical"),
     (logging.ERROR, "error"),
@@ -21,6 +22,9 @@ class RunHandler(logging.Handler):
         """Put the line into its run's console log."""
         if record.name.startswith("clearml") or record.pathname.endswith(_ENGINE):
             return
+        if getattr(record, _TAKEN, False):  # a logger that propagates hands its lines to two of ours
+            return
+        setattr(record, _TAKEN, True)
         from clearml_utils.lifecycle import CURRENT  # noqa: PLC0415 - the two modules know each other
         from clearml_utils.recorder import recorder  # noqa: PLC0415 - as above
 
@@ -63,5 +67,5 @@ def listen() -> None:
 
 def quieten() -> None:
     """Silence Prefect about our own hooks."""
-    for name in _LOGGERS[1:]:
+    for name in (*_LOGGERS[1:], "prefect.engine"):
         logging.getLogger(name).addFilter(_FILTER)

@@ -14,9 +14,12 @@ from prefect.client.schemas.filters import (
     TaskRunFilter,
     TaskRunFilterId,
 )
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Crashed
 
 _PAGE = 200
+_ORDER = TaskRunSort.EXPECTED_START_TIME_ASC
+_FLOW_ORDER = FlowRunSort.EXPECTED_START_TIME_ASC
 
 
 def flow_runs(ids: Iterable[str]) -> dict[str, Any]:
@@ -24,7 +27,9 @@ def flow_runs(ids: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with get_client(sync_client=True) as client:
         for part in _parts(ids):
-            for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=part)), limit=_PAGE):
+            for run in client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=part)), sort=_FLOW_ORDER, limit=_PAGE
+            ):
                 found[str(run.id)] = run
     return found
 
@@ -34,7 +39,9 @@ def task_runs(ids: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with get_client(sync_client=True) as client:
         for part in _parts(ids):
-            for run in client.read_task_runs(task_run_filter=TaskRunFilter(id=TaskRunFilterId(any_=part)), limit=_PAGE):
+            for run in client.read_task_runs(
+                task_run_filter=TaskRunFilter(id=TaskRunFilterId(any_=part)), sort=_ORDER, limit=_PAGE
+            ):
                 found[str(run.id)] = run
     return found
 
@@ -45,7 +52,10 @@ def task_runs_of(flow_run: str) -> list[Any]:
     with get_client(sync_client=True) as client:
         while True:
             page = client.read_task_runs(
-                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(flow_run)])), limit=_PAGE, offset=len(found)
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(flow_run)])),
+                sort=_ORDER,
+                limit=_PAGE,
+                offset=len(found),
             )
             found += page
             if len(page) < _PAGE:
@@ -56,7 +66,7 @@ def children_of(flow_run: str) -> list[Any]:
     """Nested flow runs of a flow run."""
     where = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(flow_run)]))
     with get_client(sync_client=True) as client:
-        return list(client.read_flow_runs(flow_run_filter=where, limit=_PAGE))
+        return list(client.read_flow_runs(flow_run_filter=where, sort=_FLOW_ORDER, limit=_PAGE))
 
 
 def crash(flow_runs_gone: Sequence[str], task_runs_gone: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -95,16 +96,22 @@ def reconcile(
     report = Report(adopted=rec.sender.adopt())
     seen = _unfinished(rec, flow_run)
     ends = _ends(seen, stale_after, settle_prefect=settle_prefect)
-    for task in seen:
-        end = ends.get(task.run)
-        if end is None:
-            report.running += 1
-            continue
-        _close(rec, task.run, end)
+    report.running = sum(task.run not in ends for task in seen)
+    over = [task for task in seen if task.run in ends]
+    for task in over:
+        if task.kind == "task":
+            _close(rec, task.run, ends[task.run])
+    flows = [flow_run] if flow_run else [*_late(rec, since), *(t.run for t in over if t.kind == "flow")]
+    for run in dict.fromkeys(flows):
+        report.created += complete(rec, run, ends=ends)
+    for task in over:
+        if task.kind == "flow":  # after its graph: ClearML edits the configuration of running tasks only
+            _close(rec, task.run, ends[task.run])
+        end = ends[task.run]
         report.settled[task.id] = f"{end.status} ({end.reason})" if end.reason else end.status
-    for run in [flow_run] if flow_run else _late(rec, since):
-        report.created += complete(rec, run)
     rec.flush()
+    if rec.unused:
+        rec.rest()
     return report
 
 
@@ -211,47 +218,76 @@ def _late(rec: Recorder, since: timedelta) -> list[str]:
     return [t.run for t in _ours(rec, type=["controller"], status_changed=[f">={after}"]) if t.run]
 
 
-def complete(rec: Recorder, flow_run: str) -> list[str]:
+def complete(rec: Recorder, flow_run: str, wait: float = 0.0, ends: Mapping[str, Settled] | None = None) -> list[str]:
     """Give every task run of a flow run its child, and the flow run its graph, from what Prefect knows.
+
+    Parameters
+    ----------
+    rec
+        This process's recorder.
+    flow_run
+        Prefect's id.
+    wait
+        Longest time (seconds) to wait for Prefect to know the end of every task run: it hears of them by events.
+    ends
+        Ends of runs that Prefect does not know of, for the graph.
 
     Returns
     -------
     list of str
         Task runs that had no child.
     """
-    runs = prefect_api.task_runs_of(flow_run)
-    flow = prefect_api.flow_runs([flow_run]).get(flow_run)
-    if flow is None:
-        return []
+    runs = _settled_runs(flow_run, wait)
     nested = {str(r.parent_task_run_id): r for r in prefect_api.children_of(flow_run)}
     there = find(rec.connection, [flow_run, *(str(r.id) for r in runs)])
     if flow_run not in there:
         return []
+    rec.learned({run: str(task["id"]) for run, task in there.items()})
     missing = [r for r in runs if str(r.id) not in there and str(r.id) not in nested and settled(r.state) is not None]
     context = _context(rec, there[flow_run]["id"])
     for run in missing:
         _create(rec, run, flow_run, context)
-    steps = Graph({str(r.id): _step(r, nested.get(str(r.id))) for r in runs})
-    rec.graphs[flow_run] = steps
-    try:
-        if missing:
-            rec.flush()
-        rec.draw(flow_run)
-    finally:
-        rec.graphs.pop(flow_run, None)
+    steps = {str(r.id): _step(r, nested.get(str(r.id))) for r in runs}
+    for run, end in (ends or {}).items():
+        if run in steps:
+            steps[run].status = end.shown
+    controller = there[flow_run]
+    if controller["status"] == "in_progress":
+        rec.draw(flow_run, Graph(steps))
+    elif missing:
+        rec.draw(flow_run, Graph(steps), closed=_closed(controller))
     return [str(r.id) for r in missing]
+
+
+def _closed(controller: Mapping[str, Any]) -> dict[str, str] | None:
+    """How a controller ended, to be repeated after its graph was changed; None for one that never ran."""
+    status = str(controller["status"])
+    if status not in {"completed", "failed", "stopped"}:
+        return None
+    return {
+        "status": status,
+        "reason": str(controller.get("status_reason") or ""),
+        "message": str(controller.get("status_message") or ""),
+    }
+
+
+def _settled_runs(flow_run: str, wait: float) -> list[Any]:
+    end = time.monotonic() + wait
+    while True:
+        runs = prefect_api.task_runs_of(flow_run)
+        if all(settled(r.state) is not None for r in runs) or time.monotonic() >= end:
+            return runs
+        time.sleep(0.1)
 
 
 def _context(rec: Recorder, controller: str) -> tuple[str, str]:
     """Project and flow name a controller was recorded under."""
     row = rec.connection.call(
-        "tasks.get_all", id=[controller], search_hidden=True, only_fields=["project.name", "hyperparams.properties"]
+        "tasks.get_all", id=[controller], search_hidden=True, only_fields=["hyperparams.properties"]
     )["tasks"][0]
     properties = (row.get("hyperparams") or {}).get("properties") or {}
-    flow = str((properties.get("prefect_flow") or {}).get("value") or "")
-    project = row.get("project")
-    name = str(project.get("name") or "") if isinstance(project, Mapping) else ""
-    return name.split("/.pipelines/", 1)[0] or DEFAULT_PROJECT, flow
+    value = {name: str(item.get("value") or "") for name, item in properties.items()}
+    return value.get("project") or DEFAULT_PROJECT, value.get("prefect_flow", "")
 
 
 def _create(rec: Recorder, run: Any, flow_run: str, context: tuple[str, str]) -> None:

@@ -18,7 +18,7 @@ from clearml_utils.pipeline import Graph, Step, dag, names
 from clearml_utils.record import Record
 from clearml_utils.redact import Redactor
 from clearml_utils.sender import Sender
-from clearml_utils.spool import Segment
+from clearml_utils.spool import Segment, waiting
 
 if TYPE_CHECKING:
     from clearml_utils.capture import Stored
@@ -234,6 +234,11 @@ class Recorder:
             graph.update(step)
             self._dirty.setdefault(flow_run, time.monotonic())
 
+    def troubled(self, flow_run: str) -> bool:
+        """Whether a step of this flow run failed, so that others may never have started."""
+        graph = self.graphs.get(flow_run)
+        return graph is not None and any(step.status == "failed" for step in graph.steps.values())
+
     def tick(self) -> None:
         """From the sender, about once a second: what live runs buffer, graphs that changed."""
         for record in list(self.live.values()):
@@ -244,17 +249,17 @@ class Recorder:
             if now - since >= max(self.options.graph_seconds, cost):
                 self.draw(flow_run)
 
-    def draw(self, flow_run: str) -> None:
+    def draw(self, flow_run: str, graph: Graph | None = None, closed: dict[str, str] | None = None) -> None:
         """Put the graph as it is now into the spool, in place of an older one that waits."""
         with self._lock:
             self._dirty.pop(flow_run, None)
-            graph = self.graphs.get(flow_run)
+            graph = graph or self.graphs.get(flow_run)
             if graph is None or not self.on:
                 return
             made = dag(graph, self.ids)
             runs = {name: run for run, name in names(graph.steps.values()).items()}
         try:
-            self.segment.replace(flow_run, "graph", {"dag": made, "runs": runs})
+            self.segment.replace(flow_run, "graph", {"dag": made, "runs": runs, "closed": closed})
         except OSError as error:
             self._broken(error)
             return
@@ -332,6 +337,11 @@ class Recorder:
             self._flows = max(0, self._flows - 1)
             return self._flows == 0
 
+    @property
+    def unused(self) -> bool:
+        """Whether no run of this process is being recorded."""
+        return self._flows == 0 and not self.live
+
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver what there is.
 
@@ -347,6 +357,12 @@ class Recorder:
         for flow_run in list(self._dirty):
             self.draw(flow_run)
         return self.sender.drain(self.options.flush_seconds if timeout is None else timeout)
+
+    def wait_for_others(self, timeout: float) -> None:
+        """Until live processes that share this spool have delivered what they have, or `timeout`."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end and waiting(self.options.spool, but=[self.segment.path]):
+            time.sleep(0.05)
 
     def rest(self) -> None:
         """After the outermost flow: no thread, no socket, no file kept open."""

@@ -23,7 +23,7 @@ _NAME = re.compile(
 _SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL),
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # JSON web token
-    re.compile(r"\b\d{6,12}:[\w-]{30,}"),  # Telegram bot token
+    re.compile(r"(?<!\d)\d{6,12}:[\w-]{30,}"),  # Telegram bot token
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"\b(?:ghp|gho|ghs|github_pat|glpat|sk|pk|xox[abp])[-_][\w-]{16,}"),
     re.compile(r"(?<=[Bb]earer )[\w.~+/=-]{8,}"),

@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS ops(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
     at REAL NOT NULL, tried INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS ids(run TEXT PRIMARY KEY, clearml TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS dead(seq INTEGER PRIMARY KEY, run TEXT, kind TEXT, body TEXT, reason TEXT);
 """
 
 
@@ -135,15 +134,11 @@ class Segment:
         self._many("DELETE FROM ops WHERE seq = ?", [(op.seq,) for op in ops])
 
     def bury(self, op: Op, reason: str) -> None:
-        """Set aside what the server will never take."""
-        with self._guard:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)",
-                (op.seq, op.run, op.kind, json.dumps(op.body, default=str)[:20_000], reason),
-            )
-            self._db.execute("DELETE FROM ops WHERE seq = ?", (op.seq,))
-            self._db.execute("COMMIT")
+        """Set aside what the server will never take, in `refused.jsonl` beside the segments."""
+        row = {"run": op.run, "kind": op.kind, "reason": reason, "body": op.body, "at": op.at}
+        with (self.path.parent / "refused.jsonl").open("a") as file:
+            file.write(json.dumps(row, default=str)[:20_000] + "\n")
+        self.done([op])
 
     def remember(self, ids: dict[str, str]) -> None:
         """Keep which ClearML task is whose."""
@@ -175,7 +170,7 @@ class Segment:
     def close(self) -> None:
         """Let go; an empty segment is removed, another may adopt the rest."""
         with self._guard:
-            empty = not self._db.execute("SELECT 1 FROM ops UNION ALL SELECT 1 FROM dead LIMIT 1").fetchone()
+            empty = not self._db.execute("SELECT 1 FROM ops LIMIT 1").fetchone()
             self._db.close()
             if empty:
                 for path in (self.path, self.path.with_suffix(".db-wal"), self.path.with_suffix(".db-shm")):

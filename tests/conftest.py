@@ -34,7 +34,14 @@ def prefect_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def clearml_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The embedded ClearML server on free ports: the environment by which the SDK finds it."""
+    """The embedded ClearML server on free ports: the environment by which the SDK finds it.
+
+    Where `MOODFLOW_TEST_CLEARML` is set, the server that the `CLEARML_*` of the environment name is used instead,
+    so that the same tests can be put to the official one.
+    """
+    if os.environ.get("MOODFLOW_TEST_CLEARML"):
+        yield {name: value for name, value in os.environ.items() if name.startswith("CLEARML_") and "UTILS" not in name}
+        return
     data = tmp_path_factory.mktemp("clearml")
     with services.running(
         "server.embedded", data, ["--api-port", "0", "--files-port", "0", "--web-port", "0"]

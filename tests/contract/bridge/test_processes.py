@@ -1,0 +1,106 @@
+"""Runs whose tasks, or whose ends, are in other processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearml_utils.reconcile import reconcile
+from tests.contract.bridge.reading import Reader, parameters
+
+pytestmark = [pytest.mark.xdist_group("prefect")]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+def script(name: str, *args: str, **env: str) -> subprocess.Popen[str]:
+    """Start one of the flows beside this file in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "flows_for_tests.py"), name, *args],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """What a script printed, once it is done."""
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err[-3000:]
+    return out.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("runner", ["dask", "processes"])
+def test_tasks_in_other_processes_are_children_once(tracked: Reader, runner: str):
+    """On Dask and in a process pool: every task run one child of the flow's controller, completed, and a whole graph."""
+    run = finished(script(runner))
+    children = tracked.children(run)
+    assert Counter((t["name"].rsplit("-", 1)[0], t["status"]) for t in children) == {("square", "completed"): 6}
+    assert {parameters(t)["x"]: tracked.values(t)["result"] for t in children} == {
+        str(i): float(i * i) for i in range(6)
+    }
+    graph = tracked.graph(run)
+    assert len(graph) == 6
+    assert {s["status"] for s in graph.values()} == {"completed"}
+    assert {s["job_id"] for s in graph.values()} == {t["id"] for t in children}
+
+
+def _until(condition: Any, seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while not (got := condition()):
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
+    return got
+
+
+def _running(reader: Reader) -> list[dict[str, Any]]:
+    return reader.tasks(system_tags=["__$all", "prefect"], status=["in_progress"])
+
+
+def test_sigkill_of_the_flow_process_is_settled(tracked: Reader, tmp_path: Path):
+    """SIGKILL in the middle of a task: the reconciler fails flow and task as `lost`, in Prefect as crashed; nothing runs."""
+    from prefect.client.orchestration import get_client
+
+    process = script("sleeper", str(tmp_path / "started"))
+    _until((tmp_path / "started").exists, 90)
+    run = (tmp_path / "started").read_text()
+    _until(lambda: [t for t in _running(tracked) if t["type"] != "controller"])
+    assert reconcile().settled == {}, "a live process's tasks are left alone"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    report = reconcile()
+    assert len(report.settled) == 2
+    assert (tracked.of(run)["status"], tracked.of(run)["status_reason"]) == ("failed", "lost")
+    (child,) = tracked.children(run)
+    assert (child["status"], child["status_reason"]) == ("failed", "lost")
+    assert _running(tracked) == []
+    assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run).state.is_crashed()
+    again = reconcile()
+    assert (again.settled, again.created) == ({}, [])
+
+
+def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, tmp_path: Path, monkeypatch):
+    """SIGKILL while ClearML is away: what had been recorded is delivered by the next process, once."""
+    process = script("sleeper", str(tmp_path / "started"), CLEARML_API_HOST="http://127.0.0.1:9")
+    _until((tmp_path / "started").exists, 90)
+    run = (tmp_path / "started").read_text()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert tracked.tasks(system_tags=["__$all", f"prefect:{run}"]) == []
+    report = reconcile()
+    assert report.adopted == 1
+    (child,) = tracked.children(run)
+    assert tracked.scalars(child)["loss"]["train"]["y"] == [0.5, 0.25]
+    assert (child["status"], child["status_reason"]) == ("failed", "lost")
+    assert list(Path(os.environ["CLEARML_UTILS_SPOOL"]).glob("*.db")) == []

@@ -1,0 +1,454 @@
+"""Every kind of Prefect run, as ClearML sees it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated
+
+import pytest
+from prefect import unmapped
+from prefect.cache_policies import INPUTS
+from prefect.logging import get_run_logger
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import SecretStr
+
+from clearml_utils import Sensitive, current_record, flow, task
+from tests.contract.bridge.reading import Reader, everything, parameters, properties
+
+pytestmark = [pytest.mark.xdist_group("prefect")]
+
+
+@task
+def double(x: int) -> int:
+    return 2 * x
+
+
+@task(task_run_name="named-{x}")
+def named(x: int) -> dict[str, float]:
+    return {"half": x / 2, "square": float(x * x)}
+
+
+def test_a_flow_is_a_controller_and_its_tasks_are_its_children(tracked: Reader):
+    """A flow run is one controller task, each task run one child of it, named as in Prefect, with arguments and results."""
+
+    @flow(name="plain", project="Bridge")
+    def plain(n: int = 3):
+        named(double(n))
+        return n
+
+    state = plain(return_state=True)
+    controller = tracked.of(state.state_details.flow_run_id)
+    assert (controller["type"], controller["status"]) == ("controller", "completed")
+    assert "pipeline" in controller["system_tags"]
+    assert parameters(controller) == {"n": "3"}
+    children = {t["name"].rsplit("-", 1)[0]: t for t in tracked.children(state.state_details.flow_run_id)}
+    assert set(children) == {"double", "named"}
+    assert [t["status"] for t in children.values()] == ["completed", "completed"]
+    assert parameters(children["double"]) == {"x": "3"}
+    assert tracked.values(children["double"]) == {"result": 6.0}
+    assert tracked.values(children["named"]) == {"half": 3.0, "square": 36.0}
+    assert children["named"]["name"] == "named-6"
+
+
+def test_links_go_both_ways(tracked: Reader):
+    """The ClearML tasks name the Prefect run and its page; the Prefect flow run is labelled with the ClearML task."""
+    from prefect.client.orchestration import get_client
+
+    @flow(project="Bridge")
+    def linked():
+        double(1)
+
+    run = linked(return_state=True).state_details.flow_run_id
+    controller = tracked.of(run)
+    assert properties(controller)["prefect_url"].endswith(f"/runs/flow-run/{run}")
+    (child,) = tracked.children(run)
+    assert properties(child)["prefect_flow_run"] == str(run)
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run).labels["clearml.task"] == controller["id"]
+        artifacts = client.request(
+            "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run)]}}}
+        ).json()
+    assert any(controller["id"] in a["data"] for a in artifacts)
+
+
+def test_packages_and_revision_once_per_flow_run(tracked: Reader):
+    """The controller holds the installed packages and the commit, and no diff; children do not repeat them."""
+
+    @flow(project="Bridge")
+    def revision():
+        double(1)
+
+    run = revision(return_state=True).state_details.flow_run_id
+    script = tracked.of(run)["script"]
+    assert "prefect==" in script["requirements"]["pip"].lower()
+    assert len(script["version_num"]) in {0, 40}
+    assert not script.get("diff")
+    (child,) = tracked.children(run)
+    assert not (child.get("script") or {}).get("requirements")
+
+
+def test_threads_and_map_of_200_make_200_children(tracked: Reader):
+    """`.map` of 200 on threads: 200 children, each with its own result and only its own log lines."""
+
+    @task
+    def speak(i: int) -> int:
+        get_run_logger().info("I am number %d.", i)
+        return i
+
+    @flow(project="Bridge", task_runner=ThreadPoolTaskRunner(max_workers=8))
+    def fan():
+        return sum(f.result() for f in speak.map(list(range(200))))
+
+    run = fan(return_state=True).state_details.flow_run_id
+    children = tracked.children(run)
+    assert Counter(t["status"] for t in children) == {"completed": 200}
+    for child in children[::23]:
+        number = parameters(child)["i"]
+        assert tracked.values(child) == {"result": float(number)}
+        assert tracked.log(child) == [f"I am number {number}."]
+    assert len(tracked.graph(run)) == 200
+
+
+def test_logs_of_two_threads_do_not_mix(tracked: Reader):
+    """Two tasks that log through the same plain logger at the same time: each line is in its own task only."""
+    meet = threading.Barrier(2, timeout=30)
+    logger = logging.getLogger("somebody.else")
+
+    @task
+    def chat(who: str) -> None:
+        meet.wait()
+        for i in range(20):
+            logger.warning("%s says %d", who, i)
+
+    @flow(project="Bridge", task_runner=ThreadPoolTaskRunner(max_workers=2))
+    def talk():
+        for f in chat.map(["ann", "bob"]):
+            f.result()
+
+    run = talk(return_state=True).state_details.flow_run_id
+    for child in tracked.children(run):
+        who = parameters(child)["who"]
+        assert tracked.log(child) == [f"{who} says {i}" for i in range(20)]
+
+
+def test_async_flows_and_tasks(tracked: Reader):
+    """Asynchronous flows and tasks are recorded the same, gathered ones too."""
+
+    @task
+    async def nap(x: int) -> int:
+        await asyncio.sleep(0.01)
+        current_record().text(f"napped {x}")
+        return x
+
+    @flow(project="Bridge")
+    async def sleepy():
+        return sum(await asyncio.gather(*(nap(i) for i in range(5))))
+
+    run = asyncio.run(sleepy(return_state=True)).state_details.flow_run_id
+    assert tracked.of(run)["status"] == "completed"
+    children = tracked.children(run)
+    assert sorted(tracked.values(t)["result"] for t in children) == [0, 1, 2, 3, 4]
+    for child in children:
+        assert tracked.log(child) == [f"napped {parameters(child)['x']}"]
+
+
+def test_generators(tracked: Reader):
+    """Generator tasks yield as ever, and are recorded."""
+
+    @task
+    def count(n: int):
+        yield from range(n)
+
+    @flow(project="Bridge")
+    def counting():
+        return list(count(4))
+
+    state = counting(return_state=True)
+    assert state.result() == [0, 1, 2, 3]
+    (child,) = tracked.children(state.state_details.flow_run_id)
+    assert child["status"] == "completed"
+
+
+def test_nested_flows_are_nested_controllers(tracked: Reader):
+    """A flow called in a flow is a controller whose parent is the outer one, and a step in the outer graph, once."""
+
+    @flow(name="inner", project="Bridge")
+    def inner(x: int):
+        return double(x)
+
+    @flow(name="outer", project="Bridge")
+    def outer():
+        return inner(double(1))
+
+    run = outer(return_state=True).state_details.flow_run_id
+    children = {t["type"]: t for t in tracked.children(run)}
+    assert set(children) == {"controller", "data_processing"}
+    inside = tracked.tasks(parent=children["controller"]["id"])
+    assert [t["status"] for t in inside] == ["completed"]
+    graph = tracked.graph(run)
+    assert Counter(s["job_type"] for s in graph.values()) == {"controller": 1, "data_processing": 1}
+    assert {s["job_id"] for s in graph.values()} == {t["id"] for t in children.values()}
+
+
+def test_a_retried_task_is_one_child_with_its_attempts_visible(tracked: Reader):
+    """Two failures, then success: one child, completed, tagged `retried`, with every attempt in its log."""
+    calls = []
+
+    @task(retries=2, retry_delay_seconds=0)
+    def shaky() -> int:
+        calls.append(1)
+        if len(calls) < 3:
+            raise ValueError(f"attempt {len(calls)} broke")
+        return 7
+
+    @flow(project="Bridge")
+    def retrying():
+        return shaky()
+
+    run = retrying(return_state=True).state_details.flow_run_id
+    (child,) = tracked.children(run)
+    assert child["status"] == "completed"
+    assert "retried" in child["tags"]
+    assert properties(child)["attempts"] == "3"
+    log = "\n".join(tracked.log(child))
+    assert "attempt 1 raised ValueError" in log
+    assert "attempt 2 raised ValueError" in log
+    assert "attempt 3 begins" in log
+    assert tracked.values(child) == {"result": 7.0}
+
+
+def test_a_retried_flow_is_one_controller(tracked: Reader):
+    """A flow that is retried stays one controller."""
+    calls = []
+
+    @flow(project="Bridge", retries=1, retry_delay_seconds=0)
+    def again():
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("once")
+        return 1
+
+    run = again(return_state=True).state_details.flow_run_id
+    assert tracked.of(run)["status"] == "completed"
+
+
+def test_a_failed_task_says_why(tracked: Reader):
+    """Failure: the child is failed with the exception's type as reason, the traceback in its log; the flow is failed."""
+
+    @task
+    def broken() -> None:
+        raise KeyError("no such thing")
+
+    @flow(project="Bridge")
+    def failing():
+        broken()
+
+    run = failing(return_state=True).state_details.flow_run_id
+    (child,) = tracked.children(run)
+    assert (child["status"], child["status_reason"]) == ("failed", "KeyError")
+    assert "no such thing" in child["status_message"]
+    assert "Traceback" in "".join(tracked.log(child))
+    assert tracked.of(run)["status"] == "failed"
+    assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
+
+
+def test_cached_tasks_are_completed_and_tagged(tracked: Reader):
+    """A task answered from the cache is a completed child tagged `cached`, shown as cached in the graph."""
+
+    @task(cache_policy=INPUTS, persist_result=True, cache_expiration=timedelta(minutes=5))
+    def slow(x: float) -> float:
+        return x
+
+    @flow(project="Bridge")
+    def twice(x: float):
+        slow(x)
+        slow(x)
+
+    run = twice(time.time(), return_state=True).state_details.flow_run_id
+    children = tracked.children(run)
+    assert [t["status"] for t in children] == ["completed", "completed"]
+    assert [("cached" in t["tags"]) for t in children] == [False, True]
+    assert Counter(s["status"] for s in tracked.graph(run).values()) == {"completed": 1, "cached": 1}
+
+
+def test_tasks_whose_upstream_failed_have_a_skipped_child(tracked: Reader):
+    """NotReady: Prefect never calls the task; its child is there all the same, stopped, tagged `skipped`."""
+
+    @task
+    def broken() -> int:
+        raise ValueError("upstream")
+
+    @flow(project="Bridge", task_runner=ThreadPoolTaskRunner(max_workers=2))
+    def skipping():
+        first = broken.submit()
+        second = double.submit(first)
+        third = double.submit(second)
+        for f in (first, second, third):
+            f.wait()
+        return third.result()
+
+    run = skipping(return_state=True).state_details.flow_run_id
+    children = tracked.children(run)
+    assert Counter((t["status"], t["status_reason"]) for t in children) == {
+        ("failed", "ValueError"): 1, ("stopped", "skipped"): 2,
+    }  # fmt: skip
+    graph = tracked.graph(run)
+    assert Counter(s["status"] for s in graph.values()) == {"failed": 1, "skipped": 2}
+    assert all(s["job_id"] for s in graph.values())
+
+
+def test_timeouts_are_failures_that_say_so(tracked: Reader):
+    """A task over its time is failed with the reason `timed out`, sync and async."""
+
+    @task(timeout_seconds=0.2)
+    def slow() -> None:
+        for _ in range(200):
+            time.sleep(0.01)
+
+    @task(timeout_seconds=0.2)
+    async def slow_async() -> None:
+        await asyncio.sleep(5)
+
+    @flow(project="Bridge")
+    async def late():
+        slow_state = slow(return_state=True)
+        async_state = await slow_async(return_state=True)
+        assert slow_state.name == async_state.name == "TimedOut"
+
+    run = asyncio.run(late(return_state=True)).state_details.flow_run_id
+    children = tracked.children(run)
+    assert [(t["status"], t["status_reason"]) for t in children] == [("failed", "timed out")] * 2
+
+
+def test_a_crash_in_a_task_is_recorded(tracked: Reader):
+    """A task that is torn down by something stronger than an exception is failed as `crashed`, and so is its flow."""
+
+    @task
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    @flow(project="Bridge")
+    def interrupted():
+        double(1)
+        stopped()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    controller = tracked.tasks(system_tags=["__$all", "prefect"], type=["controller"])[-1]
+    children = {t["name"].rsplit("-", 1)[0]: t for t in tracked.tasks(parent=controller["id"])}
+    assert (children["stopped"]["status"], children["stopped"]["status_reason"]) == ("failed", "crashed")
+    assert (controller["status"], controller["status_reason"]) == ("failed", "crashed")
+
+
+def test_options_map_and_unmapped_keep_working(tracked: Reader):
+    """`with_options`, `.submit`, `.map` with `unmapped`, and `.fn` behave as Prefect's; hooks replaced by options lose nothing."""
+    seen = []
+
+    @task
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @flow(project="Bridge")
+    def options():
+        other = add.with_options(name="plus", on_completion=[lambda *_: seen.append("hook")])
+        return add.submit(1, 2).result() + sum(other.map([1, 2], unmapped(10)).result()) + add.fn(1, 1)
+
+    state = options(return_state=True)
+    assert state.result() == 3 + 23 + 2
+    assert seen == ["hook", "hook"]
+    children = tracked.children(state.state_details.flow_run_id)
+    assert Counter(t["name"].rsplit("-", 1)[0] for t in children) == {"add": 1, "plus": 2}
+    assert {t["status"] for t in children} == {"completed"}
+
+
+def test_secrets_do_not_reach_clearml(tracked: Reader):
+    """Secrets given as arguments, by name, by type or marked, are nowhere in the record, also where an exception quotes them."""
+    secrets = {
+        "hunter2-and-more",
+        "s3cr3t-of-type",
+        "very private answer",
+        "12345678:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQ",
+    }
+    by_name, by_type, marked, token = sorted(secrets, key=lambda s: ["h", "s", "v", "1"].index(s[0]))
+
+    @task
+    def leak(password: str, key: SecretStr, words: Annotated[str, Sensitive], url: str) -> None:
+        get_run_logger().warning("using %s and %s", password, url)
+        raise RuntimeError(f"cannot sign in with {password}, {key.get_secret_value()}, {words} at {url}")
+
+    @flow(project="Bridge")
+    def leaking(password: str, key: SecretStr, words: Annotated[str, Sensitive], url: str):
+        leak(password, key, words, url)
+
+    run = leaking(
+        by_name, SecretStr(by_type), marked, f"https://api.telegram.org/bot{token}/x", return_state=True
+    ).state_details.flow_run_id
+    (child,) = tracked.children(run)
+    for record in (child, tracked.of(run)):
+        text = everything(tracked, record)
+        assert [s for s in secrets if s in text] == []
+        assert "<redacted>" in text
+    assert child["status_reason"] == "RuntimeError"
+
+
+def test_summary_holds_no_content(tracked: Reader):
+    """Under `summary`: shapes, types, counts and hashes of tables; no cell, no text, no exception message."""
+    import pandas as pd
+
+    @task
+    def rows() -> pd.DataFrame:
+        return pd.DataFrame({"answer": ["I cried all night", "fine"], "n": [1, 2]})
+
+    @task
+    def words(frame: pd.DataFrame) -> str:
+        return str(frame["answer"][0])
+
+    @task
+    def fail(frame: pd.DataFrame) -> None:
+        raise ValueError(f"cannot read {frame['answer'][0]}")
+
+    @flow(project="Bridge", capture="summary")
+    def private():
+        words(rows())
+        fail(rows())
+
+    run = private(return_state=True).state_details.flow_run_id
+    children = tracked.children(run)
+    text = "".join(everything(tracked, t) for t in [*children, tracked.of(run)])
+    assert "cried" not in text
+    first = properties(children[0])
+    assert (first["result_rows"], first["result_columns"]) == ("2", "2")
+    assert len(first["result_sha256"]) == 64
+
+
+def test_none_records_only_that_it_ran(tracked: Reader):
+    """Under `none`: name, time and end; no argument, no result, no log."""
+
+    @task(capture="none")
+    def quiet(x: int) -> int:
+        get_run_logger().info("psst")
+        return x
+
+    @flow(project="Bridge")
+    def silent():
+        quiet(41)
+
+    (child,) = tracked.children(silent(return_state=True).state_details.flow_run_id)
+    assert child["status"] == "completed"
+    assert (parameters(child), tracked.values(child), tracked.log(child)) == ({}, {}, [])
+
+
+def test_no_thread_is_left_behind(tracked: Reader):
+    """After the outermost flow the process has no thread of ours."""
+
+    @flow(project="Bridge")
+    def short():
+        double(1)
+
+    short()
+    assert [t.name for t in threading.enumerate() if "clearml" in t.name.lower()] == []
