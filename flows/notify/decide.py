@@ -36,10 +36,14 @@ def decide(report: PersonReport, context: Context, policy: Policy) -> tuple[Deci
     PersonError
         The person's timezone is missing or unknown.
     """
-    local_zone = zone(context.timezone, report.person)
-    if quiet(context.now.astimezone(local_zone).time(), *policy.quiet):
+    return decided(Seen(report, context, policy, zone(context.timezone, report.person)))
+
+
+def decided(seen: Seen) -> tuple[Decision, ...]:
+    """`decide`, for who goes on working with what was seen."""
+    policy = seen.policy
+    if quiet(seen.now.astimezone(seen.zone).time(), *policy.quiet):
         return tuple(Skip(kind, "quiet hours") for kind in policy.order)
-    seen = Seen(report, context, policy, local_zone)
     limits = _Limits(seen)
     return tuple(limits.apply(_propose(kind, seen)) for kind in policy.order)
 

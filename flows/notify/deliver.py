@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from flows.analyse.report import PersonReport
 from flows.notify.chart import Chart, Painter
 from flows.notify.context import Context, Send, Skip, zone
-from flows.notify.decide import decide, sends
+from flows.notify.decide import decided, sends
 from flows.notify.errors import MessageError, PersonError
 from flows.notify.insights import Seen
 from flows.notify.picture import picture
@@ -64,14 +64,15 @@ def draft(report: PersonReport, context: Context, policy: Policy) -> Outcome:
     """
     try:
         templates = _templates(policy, context.language)
-        decisions = decide(report, context, policy)
+        seen = Seen(report, context, policy, zone(context.timezone, report.person))
+        decisions = decided(seen)
     except PersonError as error:
         return Outcome(report.person, (), (), (str(error),))
     skips = tuple(d for d in decisions if isinstance(d, Skip))
     drafts, problems = [], []
     for send in sends(decisions):
         try:
-            drafts.append(_draft(report, context, policy, templates, send))
+            drafts.append(_draft(seen, templates, send))
         except MessageError as error:
             problems.append(str(error))
     return Outcome(report.person, tuple(drafts), skips, tuple(problems))
@@ -97,17 +98,16 @@ def _templates(policy: Policy, language: str) -> dict[str, str]:
     return dict(policy.wording[language])
 
 
-def _draft(report: PersonReport, context: Context, policy: Policy, templates: dict[str, str], send: Send) -> Draft:
-    local = zone(context.timezone, report.person)
+def _draft(seen: Seen, templates: dict[str, str], send: Send) -> Draft:
+    report, context, policy, local = seen.report, seen.context, seen.policy, seen.zone
     text = write(
         templates, send.kind, language=context.language, timezone=local, facts=send.facts, evidence=send.evidence
     )
-    day = context.now.astimezone(local).date().isoformat()
-    made = message_id(report.person, send.kind, send.subject, day)
+    made = message_id(report.person, send.kind, send.subject, seen.today.isoformat())
     chart = None
     if send.kind in policy.charts:
         title = scale_name(templates, send.facts)
-        chart = picture(Seen(report, context, policy, local), send, title[:1].upper() + title[1:])
+        chart = picture(seen, send, title[:1].upper() + title[1:])
     return Draft(
         message_id=made,
         outbox_key=f"{send.evidence['prompt']}:nudge" if send.kind == "reminder" else made,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from flows.notify import locale
 from flows.notify.chart import LONGEST, Chart, day_ticks
@@ -42,7 +41,7 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
         lo=lo,
         hi=hi,
         answers=[point for point in _answers(seen, start) if point[0] >= 0],
-        means=[((day - start).days + 0.5, float(np.mean(values))) for day, values in shown.items()],
+        means=[((day - start).days + 0.5, math.fsum(values) / len(values)) for day, values in shown.items()],
         usual=_usual(seen),
         shift=_shift(seen, send, start),
         forecast=_forecast(seen, send, start),
@@ -57,17 +56,17 @@ def _x(at: datetime, zone: ZoneInfo, start: date) -> float:
 
 
 def _answers(seen: Seen, start: date) -> list[tuple[float, float]]:
-    series = [(at, value) for at, value in seen.report.series if np.isfinite(value) and at <= seen.now]
-    return [(_x(at, seen.zone, start), value) for at, value in series]
+    series = [(at, value) for at, value in seen.report.series if math.isfinite(value) and at <= seen.now]
+    return [(x, value) for at, value in series if (x := _x(at, seen.zone, start)) >= 0]
 
 
 def _usual(seen: Seen) -> tuple[float, float, float] | None:
-    means = np.array([np.mean(values) for values in seen.days.values()])
+    means = sorted(math.fsum(values) / len(values) for values in seen.days.values())
     if len(means) < seen.policy.min_days:
         return None
     lo, hi = seen.report.scale
-    low, high = np.quantile(means, [0.1, 0.9])
-    return max(float(low), lo), float(means.mean()), min(float(high), hi)
+    tenth = round(0.1 * (len(means) - 1))
+    return max(means[tenth], lo), math.fsum(means) / len(means), min(means[-1 - tenth], hi)
 
 
 def _shift(seen: Seen, send: Send, start: date) -> tuple[float, float, float] | None:

@@ -7,11 +7,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import jinja2
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from flows.notify import locale
@@ -62,8 +63,7 @@ def write(
     _check_numbers(kind, facts, evidence)
     words = {**facts, "scale": scale_name(templates, facts)}
     try:
-        template = _environment(language, timezone).from_string(templates[kind])
-        text = template.render(f=words, e=evidence).strip()
+        text = _compiled(language, templates[kind]).render(f=words, e=evidence, zone=timezone).strip()
     except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
         raise WordingError(f"wording of {kind!r} in {language!r} fails: {error}") from error
     return fitting(escape(text), CAPTION_LIMIT, kind)
@@ -113,33 +113,37 @@ def _check_numbers(kind: str, facts: Mapping[str, Any], evidence: Mapping[str, A
 
 
 @lru_cache(maxsize=512)
-def _environment(language: str, timezone: ZoneInfo) -> _Environment:
-    return _Environment(language, timezone)
+def _compiled(language: str, source: str) -> jinja2.Template:
+    """Compiling a template takes a hundred times as long as filling it."""
+    return _environment(language).from_string(source)
 
 
-class _Environment(SandboxedEnvironment):
+@cache
+def _environment(language: str) -> SandboxedEnvironment:
     """Templates come from the registry: sandboxed, strict about names, with one language's forms."""
-
-    def __init__(self, language: str, timezone: ZoneInfo) -> None:
-        super().__init__(undefined=jinja2.StrictUndefined, autoescape=False, cache_size=64)
-        forms = locale.of(language)
-        self.globals["b"] = lambda text: f"{_BOLD_ON}{text}{_BOLD_OFF}"
-        self.filters |= _filters(forms, timezone)
+    made = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    made.globals["b"] = lambda text: f"{_BOLD_ON}{text}{_BOLD_OFF}"
+    made.filters |= _filters(locale.of(language))
+    return made
 
 
-def _filters(forms: locale.Forms, timezone: ZoneInfo) -> dict[str, Callable[..., str | float]]:
-    def local(moment: str) -> datetime:
-        return datetime.fromisoformat(moment).astimezone(timezone)
+def _filters(forms: locale.Forms) -> dict[str, Callable[..., str | float]]:
+    @jinja2.pass_context
+    def day(context: Context, moment: str) -> str:
+        if len(moment) == len("2026-01-01"):
+            return forms.day(date.fromisoformat(moment))
+        return forms.day(_local(context, moment).date())
 
-    def day(moment: str) -> str:
-        return forms.day(date.fromisoformat(moment) if len(moment) == len("2026-01-01") else local(moment).date())
+    @jinja2.pass_context
+    def clock(context: Context, moment: str) -> str:
+        return _local(context, moment).strftime("%H:%M")
 
     return {
         "num": forms.number,
         "percent": forms.percent,
         "plural": forms.plural,
         "day": day,
-        "clock": lambda moment: local(moment).strftime("%H:%M"),
+        "clock": clock,
         "hour": forms.hour,
         "weekday": forms.weekday,
         "lower_first": lambda text: text[:1].lower() + text[1:],
@@ -147,3 +151,8 @@ def _filters(forms: locale.Forms, timezone: ZoneInfo) -> dict[str, Callable[...,
         "abs_low": lambda low, high: 0.0 if low * high < 0 else min(abs(low), abs(high)),
         "abs_high": lambda low, high: max(abs(low), abs(high)),
     }
+
+
+def _local(context: Context, moment: str) -> datetime:
+    zone: ZoneInfo = context["zone"]
+    return datetime.fromisoformat(moment).astimezone(zone)
