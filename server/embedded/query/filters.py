@@ -21,6 +21,7 @@ METRIC_VALUES = frozenset(
     }
 )  # fmt: skip
 TAG_FIELDS = ("tags", "system_tags")
+NARROW = frozenset({"id", "project", "parent", "task"})
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Where:
 
     parts: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    narrow: bool = False  # an index leads to what is left
 
     def add(self, sql: str, *values: Any) -> None:
         """Require one more condition."""
@@ -116,6 +118,7 @@ def conditions(  # noqa: C901 - one branch per family of filters reads best flat
     for key, value in body.items():
         if value is None or value in ([], {}, ""):
             continue
+        where.narrow |= key in NARROW
         if key in {"_any_", "_all_", "_or_", "_and_"}:
             _multi(kind, where, key, value)
         elif key == "filters":
@@ -169,7 +172,8 @@ def _range(where: Where, sql: str, value: Sequence[Any]) -> None:
 def _metric_range(kind: Kind, where: Where, key: str, value: Any) -> None:
     first, second, column = metric(key) or ("", "", "value")
     low, high = [*value, None, None][:2] if isinstance(value, list) else (value, value)
-    sql = f"{kind.table}.id IN (SELECT object FROM series WHERE metric_hash = ? AND variant_hash = ?"  # noqa: S608
+    mine = f"series.object = {kind.table}.id AND metric_hash = ? AND variant_hash = ?"
+    sql = f"EXISTS (SELECT 1 FROM series INDEXED BY series_object WHERE {mine}"  # noqa: S608 - declared names
     values: list[Any] = [first, second]
     if low is not None:
         sql += f" AND {column} >= ?"

@@ -16,6 +16,7 @@ from server.embedded.query.metrics import last_metrics
 from server.embedded.query.project import EVERYTHING, checked_fields, expand, project_fields
 
 PAGE_MAX = 500
+FEW = 2_000
 Compute = Callable[[sqlite3.Connection, list[dict[str, Any]], Sequence[str] | None], None]
 
 
@@ -147,31 +148,42 @@ def _by_metric(
     path, down = order[0]
     first, second, column = metric(path) or ("", "", "value")
     way = " DESC" if down else ""
-    table = kind.table
-    # CROSS JOIN fixes the order of the loops: walk the series from the best value and stop when the page is full
+    table, chosen = kind.table, _select(kind, names)
+    mine = "series.metric_hash = ? AND series.variant_hash = ? AND series.value IS NOT NULL"
+    # CROSS JOIN fixes the order of the loops: for few objects look up each one's series, and otherwise walk the series
+    # from the best value and stop when the page is full
+    loops = (
+        f"{table} CROSS JOIN series INDEXED BY series_object" if _few(db, kind, where) else f"series CROSS JOIN {table}"
+    )
     have = (
-        f"SELECT {_select(kind, names)} FROM series CROSS JOIN {table} ON {table}.id = series.object"  # noqa: S608 - declared names
-        f" WHERE series.metric_hash = ? AND series.variant_hash = ? AND series.value IS NOT NULL AND {where.sql}"
+        f"SELECT {chosen} FROM {loops} ON {table}.id = series.object WHERE {mine} AND {where.sql}"  # noqa: S608 - declared names
         f" ORDER BY series.{column}{way}, series.object LIMIT ? OFFSET ?"
     )
     lack = (
-        f"SELECT {_select(kind, names)} FROM {table} WHERE {where.sql} AND NOT EXISTS (SELECT 1 FROM series WHERE"  # noqa: S608 - declared names
-        f" object = {table}.id AND metric_hash = ? AND variant_hash = ? AND value IS NOT NULL)"
-        f" ORDER BY {table}.seq LIMIT ? OFFSET ?"
+        f"SELECT {chosen} FROM {table} WHERE {where.sql} AND NOT EXISTS (SELECT 1 FROM series INDEXED BY series_object"  # noqa: S608 - declared names
+        f" WHERE series.object = {table}.id AND {mine}) ORDER BY {table}.seq LIMIT ? OFFSET ?"
     )
     sides = [(have, [first, second, *where.values]), (lack, [*where.values, first, second])]
     if not down:
         sides.reverse()
-    found = db.execute(sides[0][0], [*sides[0][1], view.limit, view.offset]).fetchall()
+    (front, front_values), (back, back_values) = sides
+    found = db.execute(front, [*front_values, view.limit, view.offset]).fetchall()
     missing = view.limit - len(found)
     if view.limit >= 0 and missing == 0:
         return found
-    skipped = view.offset
-    if not found and view.offset:
-        counting = sides[0][0].replace(_select(kind, names), "1", 1)
-        skipped = db.execute(f"SELECT count(*) FROM ({counting})", [*sides[0][1], -1, 0]).fetchone()[0]  # noqa: S608 - the statement above
-    offset = max(view.offset - skipped, 0) if not found else 0
-    return found + db.execute(sides[1][0], [*sides[1][1], missing if view.limit >= 0 else -1, offset]).fetchall()
+    offset = 0
+    if view.offset and not found:
+        counting = f"SELECT count(*) FROM ({front.replace(chosen, '1', 1)})"  # noqa: S608 - the statement above
+        offset = max(view.offset - db.execute(counting, [*front_values, -1, 0]).fetchone()[0], 0)
+    return found + db.execute(back, [*back_values, max(missing, -1) if view.limit >= 0 else -1, offset]).fetchall()
+
+
+def _few(db: sqlite3.Connection, kind: Kind, where: Where) -> bool:
+    """Tell whether an index leaves only a few objects to look at."""
+    if not where.narrow:
+        return False
+    counting = f"SELECT count(*) FROM (SELECT 1 FROM {kind.table} WHERE {where.sql} LIMIT {FEW})"  # noqa: S608
+    return bool(db.execute(counting, where.values).fetchone()[0] < FEW)
 
 
 def add_metrics(db: sqlite3.Connection, objects: list[dict[str, Any]], paths: Sequence[str] | None) -> None:
@@ -218,6 +230,7 @@ def find(
     where = conditions(kind, body, company, patterns=patterns)
     if extra is not None:
         where.add(extra.sql, *extra.values)
+        where.narrow |= extra.narrow
     view = window(body)
     whole = paths is None or EVERYTHING in paths
     names = columns(kind, None if whole else [path.split(".")[0] for path in paths or ()])

@@ -73,6 +73,7 @@ def visible(call: Call) -> Where:
         asked = [body["project"]] if isinstance(body["project"], str) else [p for p in body["project"] if p]
         below = with_children(call.db, asked)
         where.add(f"task.project IN ({marks(below)})", *below)
+        where.narrow = True
     if body.get("search_text"):
         like = f"%{body['search_text']}%"
         where.add("(task.name LIKE ? OR task.id LIKE ? OR task.comment LIKE ?)", like, like, like)
