@@ -65,17 +65,25 @@ class Child:
 
     def stop(self, patience: float = 10.0) -> None:
         """SIGINT, then after `patience` seconds SIGKILL, to the whole group."""
-        for sign, wait in ((signal.SIGINT, patience), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
-            if not self.alive():
-                break
-            _signal_group(self.process.pid, sign)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(wait)
-        _signal_group(self.process.pid, signal.SIGKILL)
+        stop_all([self], patience)
 
     def last_words(self, lines: int = 15) -> str:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def stop_all(children: Sequence[Child], patience: float = 10.0) -> None:
+    """Stop several at once: SIGINT, after `patience` seconds SIGTERM, soon after SIGKILL, to their whole groups."""
+    for sign, wait in ((signal.SIGINT, patience), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+        alive = [child for child in children if child.alive()]
+        for child in alive:
+            _signal_group(child.process.pid, sign)
+        deadline = time.monotonic() + wait
+        for child in alive:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(deadline - time.monotonic(), 0.01))
+    for child in children:
+        _signal_group(child.process.pid, signal.SIGKILL)
 
 
 def _signal_group(group: int, sign: signal.Signals) -> None:

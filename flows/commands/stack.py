@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from flows.commands.errors import StateError
-from flows.commands.processes import Child, await_http, await_line, choose_port, launch
+from flows.commands.processes import Child, await_http, await_line, choose_port, launch, stop_all
 from flows.settings import Settings
 
 WORK_POOL = "moodflow"
+_CLIENTS = ("bot", "worker")
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,10 @@ class Stack:
         fresh.replace(path)
 
     def stop(self) -> None:
-        """Stop what was started, last first, and say so to other commands."""
-        for child in reversed(self.children):
-            child.stop()
+        """Stop what was started, clients before servers, and say so to other commands."""
+        clients = [child for child in self.children if child.name in _CLIENTS]
+        stop_all(clients, patience=6)
+        stop_all([child for child in self.children if child not in clients], patience=6)
         (self.home / "stack.json").unlink(missing_ok=True)
 
     def dead(self) -> list[Child]:

@@ -122,7 +122,6 @@ def simulated(tmp_path_factory):
 def sheet_rows(demo: Demo) -> list[dict]:
     """Answers as they stand in the Sheet, read over its own API."""
     from flows.clients.sheets import read_answers
-
     from flows.settings import Settings
 
     settings = Settings(home=demo.home, **demo.stack["settings"])

@@ -1,0 +1,115 @@
+"""Commands about messages: why one was sent, what would be sent, and which policies decide."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows import settings as product
+from flows.commands.errors import CommandError
+from flows.notify.policy import REMINDERS, Policy
+from flows.notify.reproduce import insight_again, reminder_again
+from flows.notify.wording import plain
+from flows.store import MessageRecord, Store, StoreError
+
+out = Console()
+policy_app = typer.Typer(no_args_is_help=True, help="Which policy decides about messages.")
+
+
+def why(message_id: Annotated[str, typer.Argument(help="Id of a message, as in the Sheet's messages page.")]) -> None:
+    """Show what a message came from, and write it again from the private snapshot."""
+    settings = product.load()
+    with Store.open(settings.database) as store:
+        record = store.messages.get(message_id)
+        if record is None:
+            _gone(store, message_id)
+            return
+        out.print(_chain(store, record))
+        out.print(plain(record.text), markup=False, highlight=False)
+        out.print(f"\n{_verdict(store, record, settings.project)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _gone(store: Store, message_id: str) -> None:
+    """Nothing is kept of a message to somebody who was deleted but that it went out."""
+    if not store.ledger.of(message_id):
+        raise CommandError(f"no message {message_id!r}: ids are on the messages page of the Sheet")
+    out.print(
+        f"{message_id} went to a person who has been deleted since. Nothing more is kept about it.", soft_wrap=True
+    )
+
+
+def _chain(store: Store, record: MessageRecord) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    queued = store.outbox.get(record.message_id)
+    policy = store.facts.get(f"policy:{record.policy_version}")
+    rows: dict[str, Any] = {
+        "message": record.message_id,
+        "person": record.person,
+        "kind": f"{record.kind}, in {record.language}",
+        "decided at": record.created_at.isoformat(),
+        "delivery": queued.state if queued else "as a prompt's reminder",
+        "policy": f"{record.policy_id} version {record.policy_version}"
+        + (f" ({policy['policy']['variant']})" if policy else ""),
+        "model": f"{record.model_id} version {record.model_version}" if record.model_id else "none",
+        "data": f"{record.data_hash}, target {record.evidence.get('target')}",
+        "survey": record.evidence.get("survey_version"),
+        "flow run": record.flow_run_id,
+        "task run": record.task_run_id,
+        "ledger": "; ".join(f"{event} {at.isoformat()}" for event, at, _ in store.ledger.of(record.message_id)),
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def _verdict(store: Store, record: MessageRecord, project: str) -> str:
+    try:
+        text = again(store, record, project)
+    except StoreError as error:
+        return f"Cannot be reproduced: {error}"
+    if text is None:
+        return "NOT REPRODUCED: from the same data this policy would not say it."
+    if text != record.text:
+        return f"NOT REPRODUCED: the text comes out different.\n{text}"
+    return f"Reproduced bit by bit ({len(text.encode())} bytes)."
+
+
+def again(store: Store, record: MessageRecord, project: str) -> str | None:
+    """Text of a kept message, written again from the snapshot it came from.
+
+    Raises
+    ------
+    StoreError
+        The snapshot or the definition of its survey is gone.
+    """
+    from flows.analyse.reports import reports_of
+    from flows.notify.flow import policy_of, told_before
+
+    policy: Policy = policy_of(store, project, record.policy_version).policy
+    if record.kind in REMINDERS:
+        return reminder_again(record.kind, record.language, record.facts, record.evidence, policy)
+    survey = store.surveys.by_version(str(record.evidence["survey_version"]))
+    data = store.snapshots.load(record.data_hash)
+    target = str(record.evidence["target"])
+    (report,) = reports_of(data, survey, target, record.data_hash, [record.person]) or (None,)
+    if report is None:
+        raise StoreError(f"snapshot {record.data_hash} holds no rows of {record.person}: they were erased")
+    told = told_before(store, record.person, record.created_at, policy)
+    return insight_again(
+        report, record.kind, record.language, record.evidence, policy, told=told, now=record.created_at
+    )
+
+
+def preview() -> None:
+    """Render the messages of a cycle to a page, sending nothing."""
+    from flows.analyse.flow import analyse
+    from flows.forecast.flow import forecast
+    from flows.notify.flow import notify
+
+    analysis: Any = analyse()
+    ahead: Any = forecast(analysis)
+    notify(analysis, ahead, dry_run=True)
+    out.print(f"{product.load().home / 'preview' / 'messages.html'}", soft_wrap=True)
