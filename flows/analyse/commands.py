@@ -43,9 +43,8 @@ def open_study(
             source, str(file), target=target, items=names, scale=scale, only=None if everything else names or ()
         )
     for rule, rows, action, example in frame.quality.itertuples(index=False):
-        err.print(
-            f"{file}: {rule}: {rows} rows, {action}{f' (first: {example})' if example else ''}", markup=False, soft_wrap=True
-        )  # fmt: skip
+        where = f" (first: {example})" if example else ""
+        err.print(f"{file}: {rule}: {rows} rows, {action}{where}", markup=False, soft_wrap=True)
     return frame, panel(frame)
 
 

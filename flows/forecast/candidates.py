@@ -172,9 +172,8 @@ def _shared(samples: Sequence[Sample], *, night: bool) -> tuple[float, float]:
         rows = sample.fit & (gap == night) & (sample.history.seen > 0)
         code, people = sample.panel.code[rows], len(sample.panel.persons)
         x, y = last[rows] / sample.unit, (sample.panel.y - sample.history.centre)[rows] / sample.unit
-        for total, value in ((xx, x * x), (xy, x * y), (yy, y * y)):
-            total.append(np.bincount(code, weights=value, minlength=people))
-        n.append(np.bincount(code, minlength=people).astype(float))
+        for total, value in ((xx, x * x), (xy, x * y), (yy, y * y), (n, np.ones(len(x)))):
+            total.append(np.bincount(code, weights=value, minlength=people).astype(float))
     a, b, c, m = (np.concatenate(v) for v in (xx, xy, yy, n))
     if a.sum() <= 0:
         return 0.0, 10.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from flows.forecast.candidates import Autoregression, Candidate, Ewma, LastValue, MeanSoFar
-from flows.forecast.filter import SharedFilter
+from flows.forecast.filter import NormalTail, SharedFilter
 from flows.forecast.mixed import Mixed
 from flows.forecast.pooled import Boosting, RidgeLags
 from flows.forecast.statespace import StateSpace
+
+TAILS = (0.1, 0.9)
+"""Quantiles at the ends of the interval before its correction."""
 
 COMBINED = ("state_space", "ridge", "ridge_items", "filter_ridge", "boosting", "median_boosting")
 """Candidates the online-weighted combination is made of: different in kind, each good by itself."""
@@ -17,10 +20,10 @@ def base(*, items: bool) -> RidgeLags:
     return RidgeLags("filter_ridge", items, SharedFilter())
 
 
-def candidates(*, items: bool) -> tuple[Candidate, ...]:
-    """All candidates; those that read items only where the studies share them."""
+def candidates(*, items: bool, plenty: bool = True) -> tuple[Candidate, ...]:
+    """All candidates; those that read items only where the studies share them, trees only with `plenty` of rows."""
     start = base(items=items)
-    plain: list[Candidate] = [
+    pool: list[Candidate] = [
         MeanSoFar(),
         LastValue(),
         Ewma(),
@@ -30,10 +33,18 @@ def candidates(*, items: bool) -> tuple[Candidate, ...]:
         StateSpace(),
         SharedFilter(),
         RidgeLags(),
-        start,
-        Boosting(base=start),
-        Boosting("median_boosting", "absolute_error", base=start),
     ]
     if items:
-        plain.insert(9, RidgeLags("ridge_items", items=True))
-    return tuple(plain)
+        pool.append(RidgeLags("ridge_items", items=True))
+    pool.append(start)
+    if plenty:
+        pool += [Boosting(base=start), Boosting("median_boosting", "absolute_error", base=start)]
+    return tuple(pool)
+
+
+def tails(*, items: bool, plenty: bool = True) -> tuple[Candidate, Candidate]:
+    """Lower and upper quantile: by trees, or a bell around the filter where there are too few rows for trees."""
+    if not plenty:
+        return NormalTail("low", TAILS[0]), NormalTail("high", TAILS[1])
+    start = base(items=items)
+    return Boosting("low", "quantile", TAILS[0], start), Boosting("high", "quantile", TAILS[1], start)

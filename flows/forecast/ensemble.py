@@ -14,16 +14,21 @@ import numpy as np
 
 from flows.analyse.panel import Floats, Mask, Panel
 from flows.forecast.candidates import Candidate, Model, Sample
-from flows.forecast.catalogue import COMBINED, base, candidates
+from flows.forecast.catalogue import COMBINED, candidates, tails
 from flows.forecast.history import Prior, history, prior_of
 from flows.forecast.intervals import Conformal, fit_conformal
-from flows.forecast.pooled import Boosting
+from flows.forecast.mixed import FittedMixed
 from flows.forecast.split import Split
 from flows.forecast.stack import Stack, fit_stack
+from flows.forecast.statespace import FittedStateSpace
 
-TAILS = (0.1, 0.9)
+PLENTY = 150
+"""Rows of the inner fit below which no trees are grown."""
+
 BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the mean forecast in the median one."""
+
+Personal = (FittedMixed, FittedStateSpace)
 
 LEAST_HELD = 50
 """Rows forecast out of sample below which nothing is chosen by them."""
@@ -79,6 +84,11 @@ class Ensemble:
     shares: tuple[float, float]
     items: tuple[str, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def anonymous(self) -> Ensemble:
+        """The same without what some candidates keep of the people they were fitted to."""
+        models = {n: m.anonymous() if isinstance(m, Personal) else m for n, m in self.models.items()}
+        return replace(self, models=models)
 
     @property
     def reads(self) -> bool:
@@ -142,7 +152,8 @@ class Ensemble:
         mean = self.stack.predict(panel.code, panel.y, columns, centre, sample.unit, learn)
         lo, hi = panel.scale
         every = dict(methods) | {"stack": np.clip(mean, lo, hi)}
-        median = self.blend * mean + (1 - self.blend) * shown("median_boosting", methods["median_boosting"])
+        trees = shown("median_boosting", methods["median_boosting"]) if "median_boosting" in methods else mean
+        median = self.blend * mean + (1 - self.blend) * trees
         every["median_stack"] = np.clip(median, lo, hi)
         low, high = self.conformal.apply(
             panel.code, panel.y, shown("low", tails["low"]), shown("high", tails["high"]), sample.history.spread,
@@ -171,18 +182,19 @@ def fit(panels: Sequence[Panel], splits: Sequence[Split]) -> Fit:
         Which of their rows may be learnt from.
     """
     items = panels[0].names if all(p.names == panels[0].names for p in panels) and panels[0].names else ()
-    pool = candidates(items=bool(items))
+    plenty = sum(int(s.inner.sum()) for s in splits) >= PLENTY
+    pool, ends = candidates(items=bool(items), plenty=plenty), tails(items=bool(items), plenty=plenty)
     inner = [_sample(p, s.inner, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
     outer = [_sample(p, s.train, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
-    early, _ = _models(pool, inner, items=bool(items))
+    early, _ = _models((*pool, *ends), inner)
     earlier = [_forecasts(early, s) for s in inner]
     held = [s.held for s in splits]
-    models, seconds = _models(pool, outer, items=bool(items))
+    models, seconds = _models((*pool, *ends), outer)
     stack = _stack(inner, earlier, held)
     conformal = _conformal(inner, earlier, held)
     shares = _shares(panels, outer)
-    tails = (models.pop("low"), models.pop("high"))
-    draft = Ensemble(models, tails, stack, 0.0, conformal, {}, shares, items, seconds)
+    low, high = models.pop("low"), models.pop("high")
+    draft = Ensemble(models, (low, high), stack, 0.0, conformal, {}, shares, items, seconds)
     ensemble = _choose(draft, inner, earlier, held)
     masked = tuple(
         {k: np.where(h, v, np.nan) for k, v in e.items()} for e, h in zip(earlier, held, strict=True)
@@ -195,15 +207,11 @@ def _sample(panel: Panel, rows: Mask, *, items: bool) -> Sample:
     return Sample(panel, history(panel, prior, items=items), prior, rows)
 
 
-def _models(
-    pool: Sequence[Candidate], samples: Sequence[Sample], *, items: bool
-) -> tuple[dict[str, Model], dict[str, float]]:
-    """Fitted candidates and tails by name, and the seconds each took."""
+def _models(pool: Sequence[Candidate], samples: Sequence[Sample]) -> tuple[dict[str, Model], dict[str, float]]:
+    """Fitted candidates by name, and the seconds each took."""
     models: dict[str, Model] = {}
     seconds: dict[str, float] = {}
-    start = base(items=items)
-    tails = (Boosting("low", "quantile", TAILS[0], start), Boosting("high", "quantile", TAILS[1], start))
-    for candidate in (*pool, *tails):
+    for candidate in pool:
         began = time.perf_counter()
         models[candidate.name] = candidate.fit(samples)
         seconds[candidate.name] = time.perf_counter() - began
@@ -249,7 +257,7 @@ def _choose(
     draft: Ensemble, samples: Sequence[Sample], earlier: Sequence[Mapping[str, Floats]], held: Sequence[Mask]
 ) -> Ensemble:
     """The blend of the median, and the methods to use, by the forecasts made out of sample."""
-    if sum(int(h.sum()) for h in held) < LEAST_HELD:
+    if sum(int(h.sum()) for h in held) < LEAST_HELD or "median_boosting" not in draft.models:
         return replace(draft, chosen={"mean": "stack", "median": "median_stack"})
     combined = [
         draft.combine(s, f, f, learn=h, earlier={}) for s, f, h in zip(samples, earlier, held, strict=True)

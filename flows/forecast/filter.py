@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy import stats
 
 from flows.analyse.panel import Floats, run_starts
 from flows.forecast.candidates import Model, Sample
@@ -75,6 +76,30 @@ def _parameters(grid: Floats, between: float) -> Parameters:
     return Parameters(drift, persistence, night, noise, np.full(len(grid), between))
 
 
+@dataclass(frozen=True, eq=False)
+class FittedTail:
+    """A quantile of a bell around the filter's forecast, as wide as the person's spread so far."""
+
+    centre: Model
+    z: float
+
+    def predict(self, sample: Sample) -> Floats:
+        """Quantile of every row."""
+        return self.centre.predict(sample) + self.z * sample.history.spread
+
+
+@dataclass(frozen=True)
+class NormalTail:
+    """Quantile forecast for studies with too few rows to learn one."""
+
+    name: str
+    quantile: float
+
+    def fit(self, samples: Sequence[Sample]) -> Model:
+        """Fit the filter."""
+        return FittedTail(SharedFilter().fit(samples), float(stats.norm.ppf(self.quantile)))
+
+
 def _thin(sample: Sample) -> Sample:
     """Some of the people, where there are many rows."""
     people = len(sample.panel.persons)
@@ -97,17 +122,23 @@ def _between(samples: Sequence[Sample]) -> float:
 
 
 def run(sample: Sample, params: Parameters) -> Floats:
-    """One-step-ahead means in units of the study around the prior's mean, shape (n, g)."""
+    """One-step-ahead means in units of the study around the prior's mean, shape (n, g).
+
+    Parameters may also differ between people: arrays of shape (p, g), p being the people who have rows.
+    """
     panel = sample.panel
     z = (panel.y - sample.prior.mean) / sample.unit
     starts = run_starts(panel.code)
     size = np.diff(starts, append=len(panel))
-    out = np.zeros((len(panel), len(params.drift)))
-    shape = (len(starts), len(params.drift))
-    phi, noise = params.persistence, params.noise
+    shape = (len(starts), np.atleast_2d(params.drift).shape[1])
+    drift, phi, nights, noise, between = (
+        np.broadcast_to(np.atleast_2d(v), shape)
+        for v in (params.drift, params.persistence, params.night, params.noise, params.between)
+    )
+    out = np.zeros((len(panel), shape[1]))
     level, mood = np.zeros(shape), np.zeros(shape)
     # covariance of (level, mood)
-    ll, lm, mm = np.tile(params.between, (shape[0], 1)), np.zeros(shape), np.tile(1 / (1 - phi**2), (shape[0], 1))
+    ll, lm, mm = between.copy(), np.zeros(shape), 1 / (1 - phi**2)
     day = np.full(len(starts), -1)
     longest = np.argsort(-size, kind="stable")
     active = len(longest)
@@ -117,22 +148,23 @@ def run(sample: Sample, params: Parameters) -> Floats:
         who = longest[:active]
         rows = starts[who] + step
         night = ((panel.day[rows] != day[who]) & (day[who] >= 0))[:, None]
-        factor = np.where(night, params.night, 1.0)
+        factor = np.where(night, nights[who], 1.0)
         forecast = level[who] + factor * mood[who]
         out[rows] = forecast
         now = np.isfinite(z[rows])
         who, rows, factor, forecast = who[now], rows[now], factor[now], forecast[now]
+        p = phi[who]
         # over a night the mood keeps a part of itself and regains its variance
         m1 = factor * mood[who]
-        mm1 = factor**2 * mm[who] + (1 - factor**2) / (1 - phi**2)
+        mm1 = factor**2 * mm[who] + (1 - factor**2) / (1 - p**2)
         lm1 = factor * lm[who]
-        total = ll[who] + 2 * lm1 + mm1 + noise
+        total = ll[who] + 2 * lm1 + mm1 + noise[who]
         gain_l, gain_m = (ll[who] + lm1) / total, (lm1 + mm1) / total
         wrong = z[rows, None] - forecast
         cover_l = ll[who] - gain_l * (ll[who] + lm1)
         cover_lm = lm1 - gain_l * (lm1 + mm1)
         cover_m = mm1 - gain_m * (lm1 + mm1)
-        level[who], mood[who] = level[who] + gain_l * wrong, phi * (m1 + gain_m * wrong)
-        ll[who], lm[who], mm[who] = cover_l + params.drift, phi * cover_lm, phi**2 * cover_m + 1.0
+        level[who], mood[who] = level[who] + gain_l * wrong, p * (m1 + gain_m * wrong)
+        ll[who], lm[who], mm[who] = cover_l + drift[who], p * cover_lm, p**2 * cover_m + 1.0
         day[who] = panel.day[rows]
     return out

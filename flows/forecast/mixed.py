@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLM
@@ -53,6 +53,10 @@ class FittedMixed:
     weights: Floats
     own: dict[int, float]
     same_study: bool
+
+    def anonymous(self) -> FittedMixed:
+        """The same without anything of the people it was fitted to."""
+        return replace(self, own={})
 
     def predict(self, sample: Sample) -> Floats:
         """Mean so far plus the slopes times the columns."""

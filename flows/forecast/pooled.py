@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from flows.analyse.panel import Floats, Ints, Mask
 from flows.forecast.candidates import Candidate, Model, Sample
@@ -20,6 +20,9 @@ from flows.forecast.history import CONTEXT, NAMES
 PENALTIES = tuple(10.0**e for e in (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5))
 MOST_ROWS = 200_000
 """Rows of a study that trees are grown on."""
+
+FEW_ROUNDS = 20
+"""Trees where there are too few rows to choose."""
 
 SMALL = 50_000
 """Rows below which one thread is quickest."""
@@ -170,30 +173,43 @@ class Boosting:
     loss: str = "squared_error"
     quantile: float | None = None
     base: Candidate | None = None
-    rounds: int = 60
+    most_rounds: int = 100
     seed: int = 0
 
     def fit(self, samples: Sequence[Sample]) -> Model:
-        """Grow the trees."""
+        """Choose the number of trees by forward chaining, then grow them."""
         base = self.base.fit(samples) if self.base else None
-        return self.grow(samples, base)
+        parts = [self._part(s, base) for s in samples]
+        x, y, weight, late = (np.concatenate(v) for v in zip(*parts, strict=True))
+        with threads(len(x)):
+            rounds = self._rounds(x, y, weight, late)
+            trees = self._trees(rounds, len(x)).fit(x, y, sample_weight=weight)
+        return Trees(trees, base)
 
-    def grow(self, samples: Sequence[Sample], base: Model | None) -> Trees:
-        """Grow the trees on a base that is fitted already."""
-        xs, ys, ws = [], [], []
-        for sample in samples:
-            part, rows = learnable(sample, MOST_ROWS)
-            start = _base(base, sample)[rows]
-            spread = part.history.spread
-            xs.append(tree_columns(part, start))
-            ys.append((part.panel.y - start) / spread)
-            ws.append((spread / sample.unit) ** (2 if self.loss == "squared_error" else 1))
-        x = np.concatenate(xs)
-        trees = HistGradientBoostingRegressor(
-            loss=self.loss, quantile=self.quantile, max_iter=self.rounds, learning_rate=0.05, max_leaf_nodes=8,
-            min_samples_leaf=min(40, max(5, len(x) // 20)), l2_regularization=5.0, early_stopping=False,
+    def _part(self, sample: Sample, model: Model | None) -> tuple[Floats, Floats, Floats, Mask]:
+        part, rows = learnable(sample, MOST_ROWS)
+        start, spread = _base(model, sample)[rows], part.history.spread
+        power = 2 if self.loss == "squared_error" else 1
+        columns = tree_columns(part, start)
+        return columns, (part.panel.y - start) / spread, (spread / sample.unit) ** power, later_half(part)
+
+    def _trees(self, rounds: int, rows: int) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(
+            loss=self.loss, quantile=self.quantile, max_iter=rounds, learning_rate=0.05, max_leaf_nodes=8,
+            min_samples_leaf=min(40, max(5, rows // 20)), l2_regularization=5.0, early_stopping=False,
             random_state=self.seed,
         )  # fmt: skip
-        with threads(len(x)):
-            trees.fit(x, np.concatenate(ys), sample_weight=np.concatenate(ws))
-        return Trees(trees, base)
+
+    def _rounds(self, x: Floats, y: Floats, weight: Floats, late: Mask) -> int:
+        """Trees with which the earlier half of the rows forecasts the later half best; few data want few trees."""
+        if late.sum() < 100 or (~late).sum() < 100:
+            return FEW_ROUNDS
+        trees = self._trees(self.most_rounds, int((~late).sum())).fit(x[~late], y[~late], sample_weight=weight[~late])
+        losses = [self._loss(y[late] - f, weight[late]) for f in trees.staged_predict(x[late])]
+        return max(1, int(np.argmin(losses)) + 1)
+
+    def _loss(self, error: Floats, weight: Floats) -> float:
+        if self.loss == "squared_error":
+            return float(np.sum(weight * error**2))
+        q = 0.5 if self.quantile is None else self.quantile
+        return float(np.sum(weight * np.maximum(q * error, (q - 1) * error)))

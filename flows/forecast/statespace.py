@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
@@ -12,58 +12,69 @@ from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from flows.analyse.panel import Floats, run_starts
 from flows.forecast.candidates import Model, Sample
+from flows.forecast.filter import Parameters, run
 
-MOST_FITS = 200
-"""People fitted one by one; beyond, everybody gets the typical variances of that many."""
+MOST_PEOPLE = 150
+"""People up to whom everybody has a fit of their own; beyond, a sample gives the typical parameters of all."""
 
-RATIOS = 3
-"""Parameters: variances of irregular (0 here), level and AR, and the AR coefficient."""
+SAMPLED = 60
 
 
 @dataclass(frozen=True)
 class StateSpace:
     """A slowly moving level and a mood that falls back to it (Durbin & Koopman 2012, ch. 3).
 
-    Parameters are fitted to the answers a person may be learnt from, then the Kalman filter runs on through the
-    person's whole series. A short series is drawn to the typical parameters of all people.
+    Variances and the AR coefficient are fitted to the answers of a person that may be learnt from, drawn halfway to
+    the typical ones; then a Kalman filter runs through the person's whole series.
     """
 
     name: str = "state_space"
 
     def fit(self, samples: Sequence[Sample]) -> Model:
-        """Typical parameters over people."""
-        rows = [own for sample in samples for own in _fits(sample, MOST_FITS).values()]
-        if not rows:
-            return FittedStateSpace(np.array([0.01, 0.5, 0.4]))
-        return FittedStateSpace(np.median(np.array(rows), axis=0))
+        """Typical parameters over people, and each person's own where there is one study of moderate size."""
+        fits = [_fits(sample) for sample in samples]
+        rows = [own for one in fits for own in one.values()]
+        typical = np.median(np.array(rows), axis=0) if rows else np.array([0.01, 0.5, 0.4])
+        alone = len(samples) == 1 and len(samples[0].panel.persons) <= MOST_PEOPLE
+        return FittedStateSpace(typical, fits[0] if alone else {})
 
 
 @dataclass(frozen=True, eq=False)
 class FittedStateSpace:
-    """Typical parameters: level variance and AR variance in units of the study's, and the AR coefficient."""
+    """Typical parameters (level variance, AR variance, AR coefficient) in units of the study, and people's own.
+
+    `own` is by the person's code in the study fitted, for the backtest; a registered model holds none.
+    """
 
     typical: Floats
+    own: dict[int, Floats]
+
+    def anonymous(self) -> FittedStateSpace:
+        """The same without anything of the people it was fitted to."""
+        return replace(self, own={})
 
     def predict(self, sample: Sample) -> Floats:
         """One-step-ahead means of the filter; the prior's mean before the first answer."""
-        own = _fits(sample, MOST_FITS) if len(sample.panel.persons) <= MOST_FITS else {}
-        out = sample.history.centre.copy()
-        starts = run_starts(sample.panel.code)
-        for first, last in zip(starts, [*starts[1:], len(out)], strict=True):
-            code = int(sample.panel.code[first])
-            params = (self.typical + own.get(code, self.typical)) / 2
-            out[first:last] = _filter(sample.panel.y[first:last], params, sample)
-        return out
+        codes = sample.panel.code[run_starts(sample.panel.code)] if len(sample.panel) else np.zeros(0, dtype=np.int64)
+        params = np.array([(self.typical + self.own.get(int(c), self.typical)) / 2 for c in codes]).reshape(-1, 3)
+        level, variance, coefficient = params[:, [0]], params[:, [1]], params[:, [2]]
+        ones = np.ones_like(level)
+        shared = Parameters(level / variance, coefficient, ones, 0 * ones, ones / variance)
+        forecast: Floats = sample.prior.mean + sample.unit * run(sample, shared)[:, 0]
+        return forecast
 
 
-def _fits(sample: Sample, most: int) -> dict[int, Floats]:
-    """Parameters of up to `most` people with twenty answers to learn from."""
+def _fits(sample: Sample) -> dict[int, Floats]:
+    """Parameters of people with twenty answers to learn from: of all or of a systematic sample."""
     n = np.bincount(sample.panel.code[sample.fit], minlength=len(sample.panel.persons))
     people = np.flatnonzero(n >= 20)
-    people = people[:: max(1, -(-len(people) // most))]
+    if len(people) > MOST_PEOPLE:
+        people = people[np.linspace(0, len(people) - 1, SAMPLED).astype(int)]
     found = {}
     for code in people:
-        params = _fit(sample.panel.y[sample.fit & (sample.panel.code == code)] / sample.unit)
+        first, last = np.searchsorted(sample.panel.code, [code, code + 1])
+        mine = slice(int(first), int(last))
+        params = _fit(sample.panel.y[mine][sample.fit[mine]] / sample.unit)
         if params is not None:
             found[int(code)] = params
     return found
@@ -79,24 +90,3 @@ def _fit(y: Floats) -> Floats | None:
         result = model.fit(disp=0, maxiter=50, method="lbfgs")
     level, variance, coefficient = result.params
     return np.array([min(level, 1.0), np.clip(variance, 1e-3, 10), np.clip(coefficient, -0.2, 0.95)])
-
-
-def _filter(y: Floats, params: Floats, sample: Sample) -> Floats:
-    """One-step-ahead forecasts; a row without answer passes the state on."""
-    level_var, noise, phi = params
-    transition = np.array([[1.0, 0.0], [0.0, phi]])
-    drift = np.diag([level_var, noise])
-    design = np.ones(2)
-    state = np.zeros(2)
-    cover = np.diag([1.0, noise / max(1 - phi**2, 0.05)])
-    z = (y - sample.prior.mean) / sample.unit
-    out = np.empty(len(z))
-    for t, value in enumerate(z):
-        if t and np.isfinite(z[t - 1]):
-            state, cover = transition @ state, transition @ cover @ transition.T + drift
-        out[t] = state.sum()
-        if np.isfinite(value):
-            gain = cover @ design / (design @ cover @ design + 1e-6)
-            state = state + gain * (value - state.sum())
-            cover = cover - np.outer(gain, design @ cover)
-    return out * sample.unit + sample.prior.mean
