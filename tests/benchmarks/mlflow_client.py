@@ -38,7 +38,7 @@ def ingest(url: str, batches: int, how: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     start = time.time()
-    for metrics, body in zip(work, encoded):
+    for metrics, body in zip(work, encoded, strict=True):
         if how == "client":
             client.log_batch(run, metrics=metrics)
         else:

@@ -173,13 +173,13 @@ def fill(path: Path, count: int) -> None:
             points.append((identifier, 1, blocks.pack([(1, now // 1000, value)])))
     db.execute("BEGIN")
     db.executemany(
-        "INSERT INTO task (id, company, user, name, type, status, created, started, status_changed, last_update, last_change,"
+        "INSERT INTO task (id, company, user, name, type, status, created, started, status_changed, last_update, last_change,"  # noqa: S608 - placeholders only
         " output, execution, tags, system_tags, script, last_iteration, hyperparams, configuration, runtime, models, container)"
         f" VALUES ({', '.join('?' * 22)})",
         tasks,
     )
     db.executemany(
-        "INSERT INTO series (id, object, metric, variant, metric_hash, variant_hash, value, min_value, min_value_iteration,"
+        "INSERT INTO series (id, object, metric, variant, metric_hash, variant_hash, value, min_value, min_value_iteration,"  # noqa: S608 - placeholders only
         f" max_value, max_value_iteration, first_value, first_value_iteration, count, mean_value) VALUES ({', '.join('?' * 15)})",
         series,
     )
