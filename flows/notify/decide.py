@@ -60,8 +60,8 @@ def _propose(kind: str, seen: Seen) -> Decision:
     """What one rule alone would do."""
     if kind in _REMINDERS:
         return _REMINDERS[kind](seen.context, seen.policy)
-    if kind in LEVEL_KINDS and (lacking := seen.enough()):
-        return Skip(kind, lacking)
+    if kind in LEVEL_KINDS and seen.lacking:
+        return Skip(kind, seen.lacking)
     return INSIGHTS[kind](seen)
 
 

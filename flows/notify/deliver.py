@@ -6,6 +6,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,9 +35,17 @@ class Draft:
     timezone: str
     send: Send
     text: str
-    chart: Chart | None
+    seen: Seen
+    title: str
     created_at: datetime
     expires_at: datetime
+
+    @cached_property
+    def chart(self) -> Chart | None:
+        """The picture beside the words, described when it is first asked for; None for kinds without one."""
+        if self.send.kind not in self.seen.policy.charts:
+            return None
+        return picture(self.seen, self.send, self.title)
 
     @property
     def category(self) -> str:
@@ -104,10 +113,7 @@ def _draft(seen: Seen, templates: dict[str, str], send: Send) -> Draft:
         templates, send.kind, language=context.language, timezone=local, facts=send.facts, evidence=send.evidence
     )
     made = message_id(report.person, send.kind, send.subject, seen.today.isoformat())
-    chart = None
-    if send.kind in policy.charts:
-        title = scale_name(templates, send.facts)
-        chart = picture(seen, send, title[:1].upper() + title[1:])
+    title = scale_name(templates, send.facts)
     return Draft(
         message_id=made,
         outbox_key=f"{send.evidence['prompt']}:nudge" if send.kind == "reminder" else made,
@@ -116,7 +122,8 @@ def _draft(seen: Seen, templates: dict[str, str], send: Send) -> Draft:
         timezone=context.timezone,
         send=send,
         text=text,
-        chart=chart,
+        seen=seen,
+        title=title[:1].upper() + title[1:],
         created_at=context.now,
         expires_at=_expires(send, context.now, policy.quiet[0], local),
     )

@@ -16,7 +16,7 @@ from prefect.runtime import flow_run, task_run
 
 from clearml_utils import TrackingError, current_record, flow, registry, task
 from flows import settings as product
-from flows.analyse.report import Analysis
+from flows.analyse.report import Analysis, PersonReport
 from flows.clock import SharedClock
 from flows.forecast import Forecast
 from flows.notify import preview
@@ -60,8 +60,9 @@ def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = Fa
     """
     settings = product.load()
     now = SharedClock(settings.home).now()
-    policies = choose_policies(settings.database, settings.project, now)
-    outcomes: Any = write_messages(analysis, forecasts, policies, settings.database, settings.messages_per_day, now)
+    chosen: Any = choose_policies(settings.database, settings.project, now)
+    policies = chosen.limited(settings.messages_per_day)
+    outcomes: Any = write_messages(analysis, forecasts, policies, settings.database, now)
     if dry_run:
         page = render_preview(outcomes, settings.home / "preview" / "messages.html")
         log.info("messages of this cycle to review: %s", page)
@@ -78,7 +79,7 @@ def choose_policies(database: Path, project: str, now: datetime) -> Policies:
         comparison = Comparison(running["name"], tuple(running["arms"])) if running else None
         try:
             champion = _champion(store, project)
-            arms = [_fetch(store, project, version) for version in (comparison.arms if comparison else ())]
+            arms = [policy_of(store, project, version) for version in (comparison.arms if comparison else ())]
         except TrackingError as error:
             log.warning("the policy registry cannot be asked (%s); the last known policies are used", error)
             return _kept(store, comparison)
@@ -93,7 +94,6 @@ def write_messages(
     forecasts: Sequence[Forecast],
     policies: Policies,
     database: Path,
-    per_day: int,
     now: datetime,
 ) -> tuple[Outcome, ...]:
     """Decide and write for every active person of the study; what cannot be written is said to the operator."""
@@ -104,8 +104,8 @@ def write_messages(
         outcomes = tuple(
             draft(
                 reports.get(p.person) or nothing_known(p.person, analysis.target, p.timezone, analysis.data_hash),
-                _context(store, p, ahead.get(p.person), policies.of(p.person).policy, now),
-                policies.of(p.person).policy.limited(per_day),
+                context_of(store, p, ahead.get(p.person), policies.of(p.person).policy, now),
+                policies.of(p.person).policy,
             )
             for p in people
         )
@@ -123,11 +123,12 @@ def deliver(
 ) -> tuple[str, ...]:
     """Keep each message with its lineage and queue it, both or neither; ids of those that were new."""
     ahead = {f.person: f for f in forecasts}
+    reports = {report.person: report for report in analysis.reports}
     painter, queued = Painter(), []
     with Store.open(database) as store:
         for made in (d for outcome in outcomes for d in outcome.drafts):
             used = policies.of(made.person)
-            record = _lineage(made, used, ahead.get(made.person), analysis)
+            record = _lineage(made, used, ahead.get(made.person), reports.get(made.person), analysis)
             ready = payload(made, painter)
             with store.transaction():
                 new = store.outbox.enqueue(
@@ -150,7 +151,9 @@ def render_preview(outcomes: Sequence[Outcome], page: Path) -> Path:
     return page
 
 
-def _lineage(made: Draft, used: InUse, ahead: Forecast | None, analysis: Analysis) -> MessageRecord:
+def _lineage(
+    made: Draft, used: InUse, ahead: Forecast | None, report: PersonReport | None, analysis: Analysis
+) -> MessageRecord:
     spoken = made.send.kind == "forecast" and ahead is not None
     return MessageRecord(
         message_id=made.message_id,
@@ -165,7 +168,10 @@ def _lineage(made: Draft, used: InUse, ahead: Forecast | None, analysis: Analysi
             "target": analysis.target,
             "survey_version": analysis.survey_version,
             "timezone": made.timezone,
-            "forecast": _plain(ahead) if spoken and ahead else None,
+            "forecast": _plain(ahead) if ahead else None,
+            "per_day": used.policy.per_day,
+            "n_prompts": report.n_prompts if report else None,
+            "compliance": report.compliance if report else None,
         },
         policy_id=used.id,
         policy_version=used.version,
@@ -182,16 +188,24 @@ def _plain(ahead: Forecast) -> dict[str, object]:
     return {**asdict(ahead), "at": ahead.at.isoformat()}
 
 
-def _context(store: Store, person: Person, ahead: Forecast | None, policy: Policy, now: datetime) -> Context:
-    told = store.messages.recent(person.person, now - timedelta(days=policy.repeat_days))
+def context_of(store: Store, person: Person, ahead: Forecast | None, policy: Policy, now: datetime) -> Context:
+    """What the store knows that a decision may look at."""
     return Context(
         now=now,
         language=person.language,
         timezone=person.timezone,
-        told=[Told(m.kind, str(m.evidence.get("subject", "")), m.created_at, m.facts) for m in told],
+        told=told_before(store, person.person, now, policy),
         prompts=[w for p in store.prompts.of(person.person, now - PROMPT_MEMORY) if (w := _waiting(p))],
         forecast=ahead,
     )
+
+
+def told_before(store: Store, person: str, now: datetime, policy: Policy) -> list[Told]:
+    """Messages to a person before `now`, as far back as the policy remembers."""
+    found = store.messages.recent(person, now - timedelta(days=policy.repeat_days))
+    return [
+        Told(m.kind, str(m.evidence.get("subject", "")), m.created_at, m.facts) for m in found if m.created_at < now
+    ]
 
 
 def _waiting(prompt: Prompt) -> Waiting | None:
@@ -212,7 +226,7 @@ def _champion(store: Store, project: str) -> InUse:
     found = registry.champion(NAME, project)
     if found is None:
         found = registry.promote(register(Policy(), project), "the policy Moodflow ships")
-    return _fetch(store, project, str(found.version), found)
+    return policy_of(store, project, str(found.version), found)
 
 
 def register(policy: Policy, project: str) -> registry.ModelVersion:
@@ -224,7 +238,7 @@ def register(policy: Policy, project: str) -> registry.ModelVersion:
         return registry.register(NAME, path, project=project, metadata=metadata, tags=["policy"], framework="Moodflow")
 
 
-def _fetch(store: Store, project: str, version: str, found: registry.ModelVersion | None = None) -> InUse:
+def policy_of(store: Store, project: str, version: str, found: registry.ModelVersion | None = None) -> InUse:
     """A version from the private store, where it was kept, or from the registry: versions never change."""
     kept = store.facts.get(f"policy:{version}")
     if kept is None:

@@ -45,19 +45,29 @@ class Seen:
         """Time of the decision."""
         return self.context.now
 
-    @property
+    @cached_property
     def today(self) -> date:
         """The person's date."""
         return self.now.astimezone(self.zone).date()
 
     @cached_property
+    def answers(self) -> list[tuple[datetime, float]]:
+        """Answers up to now with their local times; what is not a number is no answer."""
+        now, zone, finite = self.context.now, self.zone, math.isfinite
+        return [(at.astimezone(zone), value) for at, value in self.report.series if finite(value) and at <= now]
+
+    @cached_property
     def days(self) -> dict[date, list[float]]:
-        """Answers by local day, days in order; an answer that is not a number is none."""
+        """Answers by local day, days in order."""
         found: dict[date, list[float]] = defaultdict(list)
-        for at, value in self.report.series:
-            if math.isfinite(value) and at <= self.now:
-                found[at.astimezone(self.zone).date()].append(value)
+        for at, value in self.answers:
+            found[at.date()].append(value)
         return dict(sorted(found.items()))
+
+    @cached_property
+    def means(self) -> dict[date, float]:
+        """Average of every local day with answers, days in order."""
+        return {day: _mean(values) for day, values in self.days.items()}
 
     def common(self) -> dict[str, Any]:
         """Facts every insight about a level carries."""
@@ -65,7 +75,8 @@ class Seen:
         facts: dict[str, Any] = {"polarity": self.report.polarity, "lo": float(lo), "hi": float(hi)}
         return facts | ({"label": self.context.label} if self.context.label else {})
 
-    def enough(self) -> str | None:
+    @cached_property
+    def lacking(self) -> str | None:
         """Why nothing may be said about a level, None where there is enough."""
         if self.report.n_answers < self.policy.min_answers:
             return f"fewer than {self.policy.min_answers} answers"
@@ -132,7 +143,7 @@ def last_day(seen: Seen) -> DayAgainstUsual | None:
     The probability is that of a new day at least as far from the usual (prediction by Student's t on day means).
     """
     yesterday = seen.today - timedelta(days=1)
-    means = {day: _mean(values) for day, values in seen.days.items() if len(values) >= LEAST_PER_DAY}
+    means = {day: mean for day, mean in seen.means.items() if len(seen.days[day]) >= LEAST_PER_DAY}
     before = [mean for day, mean in means.items() if day < yesterday]
     n = len(before)
     if yesterday not in means or n < 7 or (variance := _variance(before)) <= 0:
@@ -203,14 +214,14 @@ def summary(seen: Seen) -> Send | Skip:
     end = seen.today - timedelta(days=1)
     start = end - timedelta(days=6)
     week = {day: values for day, values in seen.days.items() if start <= day <= end}
-    means = [_mean(values) for values in week.values()]
+    means = [seen.means[day] for day in week]
     n = sum(map(len, week.values()))
     if len(means) < seen.policy.min_days or n < 10:
         return Skip("summary", "too few answers in the last seven days")
     value = _mean(means)
     reach = float(special.stdtrit(len(means) - 1, 0.975)) * math.sqrt(_variance(means) / len(means))
     lo, hi = seen.report.scale
-    earlier = [_mean(values) for day, values in seen.days.items() if day < start]
+    earlier = [mean for day, mean in seen.means.items() if day < start]
     known = len(earlier) >= seen.policy.min_days
     facts = {
         "start": min(week).isoformat(),
@@ -310,7 +321,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _variance(values: Sequence[float]) -> float:
     middle = _mean(values)
-    return math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1)
+    return math.fsum([(value - middle) ** 2 for value in values]) / (len(values) - 1)
 
 
 def _welch(a: Sequence[float], b: Sequence[float]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flows.notify import locale
 from flows.notify.chart import LONGEST, Chart, day_ticks
@@ -28,7 +27,7 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
         return None
     locale.of(seen.context.language)
     start = max(next(iter(seen.days)), seen.today - timedelta(days=LONGEST - 1))
-    shown = {day: values for day, values in seen.days.items() if day >= start}
+    shown = [day for day in seen.days if day >= start]
     if not shown:
         return None
     days = (max(shown) - start).days + 1
@@ -40,8 +39,8 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
         days=days,
         lo=lo,
         hi=hi,
-        answers=[point for point in _answers(seen, start) if point[0] >= 0],
-        means=[((day - start).days + 0.5, math.fsum(values) / len(values)) for day, values in shown.items()],
+        answers=[(x, value) for at, value in seen.answers if (x := _x(at, start)) >= 0],
+        means=[((day - start).days + 0.5, seen.means[day]) for day in shown],
         usual=_usual(seen),
         shift=_shift(seen, send, start),
         forecast=_forecast(seen, send, start),
@@ -50,18 +49,12 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
     )
 
 
-def _x(at: datetime, zone: ZoneInfo, start: date) -> float:
-    local = at.astimezone(zone)
+def _x(local: datetime, start: date) -> float:
     return (local.date() - start).days + (local.hour + local.minute / 60) / 24
 
 
-def _answers(seen: Seen, start: date) -> list[tuple[float, float]]:
-    series = [(at, value) for at, value in seen.report.series if math.isfinite(value) and at <= seen.now]
-    return [(x, value) for at, value in series if (x := _x(at, seen.zone, start)) >= 0]
-
-
 def _usual(seen: Seen) -> tuple[float, float, float] | None:
-    means = sorted(math.fsum(values) / len(values) for values in seen.days.values())
+    means = sorted(seen.means.values())
     if len(means) < seen.policy.min_days:
         return None
     lo, hi = seen.report.scale
@@ -72,12 +65,12 @@ def _usual(seen: Seen) -> tuple[float, float, float] | None:
 def _shift(seen: Seen, send: Send, start: date) -> tuple[float, float, float] | None:
     if send.kind != "change":
         return None
-    at = datetime.fromisoformat(send.facts["at"])
-    return _x(at, seen.zone, start), send.facts["before"], send.facts["after"]
+    at = datetime.fromisoformat(send.facts["at"]).astimezone(seen.zone)
+    return _x(at, start), send.facts["before"], send.facts["after"]
 
 
 def _forecast(seen: Seen, send: Send, start: date) -> tuple[float, float, float, float] | None:
     if send.kind != "forecast":
         return None
-    at = datetime.fromisoformat(send.facts["at"])
-    return _x(at, seen.zone, start), send.facts["low"], send.facts["mean"], send.facts["high"]
+    at = datetime.fromisoformat(send.facts["at"]).astimezone(seen.zone)
+    return _x(at, start), send.facts["low"], send.facts["mean"], send.facts["high"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.notify.policy import Policy
 
@@ -48,6 +48,14 @@ class Policies:
             return self.champion
         version = arm(person, self.comparison)
         return next((p for p in (self.champion, *self.others) if p.version == version), self.champion)
+
+    def limited(self, per_day: int) -> Policies:
+        """The same policies under an installation's own daily limit."""
+
+        def under(used: InUse) -> InUse:
+            return replace(used, policy=used.policy.limited(per_day))
+
+        return replace(self, champion=under(self.champion), others=tuple(under(used) for used in self.others))
 
 
 def arm(person: str, comparison: Comparison) -> str:
