@@ -88,6 +88,20 @@ class Panel:
         return part.take(np.argsort(part.code, kind="stable"))
 
 
+def joined(one: Panel, other: Panel) -> Panel:
+    """Rows of both panels, which have the same people and items; rows are not sorted."""
+    return replace(
+        one,
+        code=np.concatenate([one.code, other.code]),
+        day=np.concatenate([one.day, other.day]),
+        beep=np.concatenate([one.beep, other.beep]),
+        hour=np.concatenate([one.hour, other.hour]),
+        late=np.concatenate([one.late, other.late]),
+        y=np.concatenate([one.y, other.y]),
+        items=np.concatenate([one.items, other.items]),
+    )
+
+
 def run_starts(values: npt.NDArray[np.generic]) -> Ints:
     """Where runs of equal neighbours begin."""
     if not len(values):

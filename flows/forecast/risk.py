@@ -156,7 +156,7 @@ class Risk:
     evidence: Evidence
 
     def predict(self, panel: Panel) -> Floats:
-        """Probability that the last day of each person in the panel is low, shape (p,); nan with too few days before."""
+        """Probability that the last day of each person is low, shape (p,); nan with too few days before it."""
         lo, hi = _turned(panel.scale, 1.0 if self.negative else -1.0)
         prior = Prior(lo + self.prior[0] * (hi - lo), self.prior[1] * (hi - lo))
         days = days_of(panel, negative=self.negative, prior=prior)
@@ -261,7 +261,7 @@ def _curve(y: Floats, forecast: Floats) -> tuple[tuple[float, float, int], ...]:
 
 
 def operating_point(y: Floats, forecast: Floats, precision: float = PRECISION) -> tuple[float, float, float]:
-    """The lowest probability from which at least `precision` of the warnings are right, over twenty warnings or more."""
+    """The lowest probability from which enough of the warnings are right, over twenty warnings or more."""
     order = np.argsort(-forecast, kind="stable")
     right = np.cumsum(y[order])
     share = right / np.arange(1, len(y) + 1)

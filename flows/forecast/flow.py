@@ -1,0 +1,216 @@
+"""Training, promotion and use of the forecaster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from prefect.runtime import flow_run
+
+from clearml_utils import current_record, flow, registry, task
+from clearml_utils.registry import ModelVersion
+from flows import settings as product
+from flows.analyse.flow import analyse
+from flows.analyse.frame import Frame, schema_of
+from flows.analyse.panel import Panel, panel
+from flows.analyse.report import Analysis
+from flows.clock import SharedClock
+from flows.forecast.backtest import Backtest, TooFewAnswers, backtest
+from flows.forecast.card import card
+from flows.forecast.model import NAME, MoodModel, Next, fit_model, forecast_next
+from flows.forecast.promotion import Verdict, compare
+from flows.forecast.rerun import replayed
+from flows.forecast.result import Forecast
+from flows.settings import Settings
+from flows.store import Store
+from flows.survey.definition import load
+
+FRAMEWORK = "scikit-learn"
+PLANNED_AHEAD = timedelta(days=3)
+
+
+@flow(name="training", capture="summary")
+def training(target: str | None = None) -> ModelVersion:
+    """Analyse what the Sheet holds now and train on it."""
+    version: Any = train(analyse(target))
+    found: ModelVersion = version
+    return found
+
+
+@flow(name="train", capture="summary")
+def train(analysis: Analysis) -> ModelVersion:
+    """Compare all candidates, fit the forecaster, register it, and promote it if it is better beyond doubt."""
+    settings = product.load()
+    beeps = beeps_of(analysis, settings)
+    result: Any = compare_candidates(beeps)
+    model: Any = fit_forecaster(beeps, analysis)
+    version: Any = register(settings, analysis, model, result)
+    decided: Any = decide(settings, beeps, version, result)
+    promoted: ModelVersion = decided
+    return promoted
+
+
+@flow(name="forecast", capture="summary")
+def forecast(analysis: Analysis) -> list[Forecast]:
+    """Forecast everybody's next beep with the champion, training one where there is none."""
+    settings = product.load()
+    version = registry.champion(NAME, settings.project)
+    if version is None:
+        version = train(analysis)
+    made: Any = forecast_all(settings, analysis, version)
+    forecasts: list[Forecast] = made
+    return forecasts
+
+
+def beeps_of(analysis: Analysis, settings: Settings) -> Panel:
+    """The rows of an analysis as arrays."""
+    schema = schema_of(load(settings.survey))
+    return panel(Frame(analysis.frame, analysis.quality, analysis.data_hash, schema), analysis.target)
+
+
+def negative(analysis: Analysis) -> bool:
+    """Whether a high value of the target is the unpleasant one."""
+    return not analysis.reports or analysis.reports[0].polarity == "negative"
+
+
+@task(name="compare candidates", capture="summary")
+def compare_candidates(beeps: Panel) -> Backtest | None:
+    """Backtest; None where nobody has answered enough for one."""
+    record = current_record()
+    try:
+        result = backtest(beeps)
+    except TooFewAnswers as error:
+        record.text(str(error))
+        return None
+    table = pd.DataFrame([{"method": n, **s.as_dict()} for n, s in result.scores.items()])
+    record.table("candidates", table.sort_values("skill", ascending=False))
+    record.values(metrics_of(result))
+    for name, score in result.scores.items():
+        record.scalar("skill", name, score.skill)
+        record.scalar("MAE", name, score.mae)
+    return result
+
+
+@task(name="fit forecaster", task_type="training", capture="summary")
+def fit_forecaster(beeps: Panel, analysis: Analysis) -> MoodModel:
+    """Fit on all answers."""
+    model = fit_model(beeps, analysis.data_hash, negative=negative(analysis))
+    record = current_record()
+    record.values({"answers": int(np.isfinite(beeps.y).sum()), "people": len(beeps.persons)})
+    if model.risk is not None:
+        e = model.risk.evidence
+        record.values({"risk_brier_skill": e.skill, "risk_brier_skill_low": e.skill_low, "risk_slope": e.slope})
+        record.table("risk calibration", pd.DataFrame(e.curve, columns=["forecast", "observed", "days"]))
+    return model
+
+
+@task(name="register", retries=2, retry_delay_seconds=5, capture="summary")
+def register(settings: Settings, analysis: Analysis, model: MoodModel, result: Backtest | None) -> ModelVersion:
+    """Keep the version with its numbers and its card."""
+    facts = _facts(analysis)
+    text = card(model.ensemble, result, model.risk, facts, "open: see the promotions of this model")
+    current_record().artifact("model card", text)
+    with tempfile.TemporaryDirectory() as folder:
+        path = model.save(Path(folder) / "model.pkl")
+        return registry.register(
+            NAME, path, project=settings.project, metrics=metrics_of(result), metadata={**facts, "card": text},
+            tags=[analysis.target], framework=FRAMEWORK,
+        )  # fmt: skip
+
+
+def _facts(analysis: Analysis) -> dict[str, str]:
+    times = analysis.frame["slot_at"].dropna()
+    return {
+        "target": analysis.target,
+        "study": analysis.study,
+        "survey_version": analysis.survey_version,
+        "data_hash": analysis.data_hash,
+        "people": str(len(analysis.reports)),
+        "answers": str(sum(r.n_answers for r in analysis.reports)),
+        "window_start": str(times.min()) if len(times) else "",
+        "window_end": str(times.max()) if len(times) else "",
+        "flow_run": str(flow_run.get_id() or ""),
+    }
+
+
+def metrics_of(result: Backtest | None) -> dict[str, float]:
+    """The numbers by which versions are compared."""
+    if result is None:
+        return {}
+    mean, median = (result.scores[result.chosen[k]] for k in ("mean", "median"))
+    i = result.intervals
+    return {
+        "skill": mean.skill, "rmse": mean.rmse, "mae": median.mae, "coverage": i.coverage, "winkler": i.winkler,
+        "persons": float(result.persons), "test_n": float(result.test_n),
+    }  # fmt: skip
+
+
+@task(name="promotion", retries=2, retry_delay_seconds=5, capture="summary")
+def decide(settings: Settings, beeps: Panel, version: ModelVersion, result: Backtest | None) -> ModelVersion:
+    """Promote the version if it beats the champion on the same test answers beyond its confidence interval."""
+    champion = registry.champion(NAME, settings.project)
+    verdict = _verdict(beeps, champion, result)
+    record = current_record()
+    record.text(verdict.reason)
+    record.values({"promoted": float(verdict.promote), "gain": verdict.gain, "gain_low": verdict.low})
+    if not verdict.promote and champion is not None:
+        return champion
+    return registry.promote(version, verdict.reason, expected=champion)
+
+
+def _verdict(beeps: Panel, champion: ModelVersion | None, result: Backtest | None) -> Verdict:
+    if champion is None:
+        return Verdict(promote=True, reason="promoted: the first version")
+    if result is None:
+        return Verdict(promote=False, reason="kept: too few answers to compare versions on")
+    theirs = replayed(MoodModel.load(registry.download(champion)), beeps)
+    return compare(result.code, result.y, result.forecasts[result.chosen["mean"]], theirs)
+
+
+@task(name="forecast the next beep", capture="summary")
+def forecast_all(settings: Settings, analysis: Analysis, version: ModelVersion) -> list[Forecast]:
+    """Forecast everybody who has answered three times or more."""
+    model = MoodModel.load(registry.download(version))
+    now = SharedClock(settings.home).now()
+    ahead = _ahead(settings, analysis, now)
+    last_day = analysis.frame.groupby("person", observed=True)["day"].max()
+    made = forecast_next(
+        model, beeps_of(analysis, settings), ahead, {str(p): int(d) for p, d in last_day.items()},
+        model_id=version.id, version=version.version,
+    )  # fmt: skip
+    current_record().values({"forecasts": len(made), "model_version": version.version})
+    return made
+
+
+def _ahead(settings: Settings, analysis: Analysis, now: datetime) -> list[Next]:
+    """Everybody's next planned beep; for people without one, this time tomorrow."""
+    out = []
+    last_day: Mapping[Any, Any] = analysis.frame.groupby("person", observed=True)["day"].max().to_dict()
+    with Store.open(settings.database) as store:
+        for report in analysis.reports:
+            planned = [p for p in store.prompts.of(report.person, now - PLANNED_AHEAD) if p.open and p.slot_at >= now]
+            if planned:
+                first = min(planned, key=lambda p: p.slot_at)
+                at, day, beep = first.slot_at, first.day, first.beep
+            else:
+                at, day, beep = now + timedelta(days=1), int(last_day.get(report.person, 0)) + 1, 1
+            local = at.astimezone(ZoneInfo(report.timezone)).replace(tzinfo=None)
+            hours = (local - datetime(1970, 1, 1)).total_seconds() / 3600  # noqa: DTZ001 - local, as features are
+            out.append(Next(report.person, at, hours, day, beep))
+    return out
+
+
+def rollback(reason: str = "rollback") -> ModelVersion:
+    """Make the champion before the present one champion again."""
+    return registry.rollback(NAME, product.load().project, reason)
+
+
+def stored() -> list[ModelVersion]:
+    """All versions of the forecaster."""
+    return registry.versions(NAME, product.load().project)
