@@ -217,6 +217,8 @@ def split_markers(value: Sequence[Any]) -> tuple[list[Any], list[Any], bool]:
     every = False
     negate = False
     for item in value:
+        if isinstance(item, dict | list):
+            raise fail("invalid_fields_value", "a list of values holds something else")
         if item in {"__$all", "__$and", "__$op"}:
             every = True
         elif item in {"__$any", "__$or"}:

@@ -12,6 +12,6 @@ REQUESTS: dict[str, str] = {
     ),
     "create_credentials": "label:str",
     "edit_credentials": "access_key!:str label:str",
-    "revoke_credentials": "access_key:str",
+    "revoke_credentials": "access_key!:str",
     "edit_user": "user:str role:<admin|superuser|user|annotator>",
 }

@@ -44,10 +44,10 @@ REQUESTS: dict[str, str] = {
     "unarchive_many": "ids!:[str]+",
     "delete_many": "ids!:[str]+ force:bool",
     "delete": "model!:str force:bool",
-    "make_public": "ids:[str]",
-    "make_private": "ids:[str]",
+    "make_public": "ids!:[str]+",
+    "make_private": "ids!:[str]+",
     "move": "ids!:[str]+ project:str project_name:str",
     "add_or_update_metadata": "model!:str metadata!:[@metadata_item] replace_metadata:bool",
     "delete_metadata": "model!:str keys!:[str]",
-    "update_tags": "ids:[str] add_tags:[str] remove_tags:[str]",
+    "update_tags": "ids!:[str]+ add_tags:[str] remove_tags:[str]",
 }

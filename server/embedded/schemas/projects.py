@@ -37,8 +37,8 @@ REQUESTS: dict[str, str] = {
     "get_project_tags": "include_system:bool projects:[str] filter:(tags:[str] system_tags:[str])",
     "get_task_tags": "include_system:bool projects:[str] filter:(tags:[str] system_tags:[str])",
     "get_model_tags": "include_system:bool projects:[str] filter:(tags:[str] system_tags:[str])",
-    "make_public": "ids:[str]",
-    "make_private": "ids:[str]",
+    "make_public": "ids!:[str]+",
+    "make_private": "ids!:[str]+",
     "get_task_parents": "projects:[str] tasks_state:<active|archived> include_subprojects:bool task_name:str",
     "get_user_names": "projects:[str] include_subprojects:bool entity:<task|model>",
 }

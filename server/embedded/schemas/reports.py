@@ -12,7 +12,7 @@ REQUESTS: dict[str, str] = {
     "delete": "task!:str force:bool",
     "get_task_data": (
         "id:strs name:str user:strs size:int order_by:strs type:strs tags:strs system_tags:strs status:strs "
-        "project:strs only_fields:strs parent:any status_changed:strs search_text:str allow_public:bool "
+        "project:strs only_fields:strs parent:strs status_changed:strs search_text:str allow_public:bool "
         "_all_:any _any_:any input.view.entries.dataset:strs input.view.entries.version:strs "
         "search_hidden:bool include_subprojects:bool plots:(iters:int metrics:[@metric_variants] "
         "last_iters_per_task_metric:bool) debug_images:(iters:int metrics:[@metric_variants]) "

@@ -5,7 +5,7 @@ from __future__ import annotations
 STRUCTURES: dict[str, str] = {
     "artifact": (
         "key!:str type!:str mode:<input|output> uri:str content_size:int hash:str timestamp:int "
-        "type_data:dict display_data:[any]"
+        "type_data:dict display_data:[[any]]"
     ),
     "artifact_id": "key!:str mode:<input|output>",
     "aws": "key:str secret:str region:str token:str use_credentials_chain:bool buckets:[@aws_bucket]",

@@ -6,18 +6,18 @@ REQUESTS: dict[str, str] = {
     "get_by_id": "task!:str",
     "get_by_id_ex": (
         "id!!:strs name:str user:strs project:strs page:page page_size:page order_by:strs type:strs tags:strs "
-        "system_tags:strs status:strs only_fields:strs parent:any status_changed:strs search_text:str "
+        "system_tags:strs status:strs only_fields:strs parent:strs status_changed:strs search_text:str "
         "_all_:any _any_:any"
     ),
     "get_all_ex": (
         "id:strs name:str user:strs project:strs page:page page_size:page order_by:strs type:strs tags:strs "
-        "system_tags:strs status:strs only_fields:strs parent:any status_changed:strs search_text:str "
+        "system_tags:strs status:strs only_fields:strs parent:strs status_changed:strs search_text:str "
         "_all_:any _any_:any include_subprojects:bool search_hidden:bool scroll_id:str refresh_scroll:bool "
         "size:int allow_public:bool filters:any"
     ),
     "get_all": (
         "id:strs name:str user:strs project:strs page:page page_size:page order_by:strs type:strs tags:strs "
-        "system_tags:strs status:strs only_fields:strs parent:any status_changed:strs search_text:str "
+        "system_tags:strs status:strs only_fields:strs parent:strs status_changed:strs search_text:str "
         "_all_:any _any_:any search_hidden:bool scroll_id:str refresh_scroll:bool size:int "
         "include_subprojects:bool"
     ),
@@ -94,8 +94,8 @@ REQUESTS: dict[str, str] = {
     "ping": "task!:str",
     "add_or_update_artifacts": "task!:str artifacts!:[@artifact] force:bool",
     "delete_artifacts": "task!:str artifacts!:[@artifact_id] force:bool",
-    "make_public": "ids:[str]",
-    "make_private": "ids:[str]",
+    "make_public": "ids!:[str]+",
+    "make_private": "ids!:[str]+",
     "get_hyper_params": "tasks!:[str]+",
     "edit_hyper_params": "task!:str hyperparams!:[@params_item] replace_hyperparams:<none|section|all> force:bool",
     "delete_hyper_params": "task!:str hyperparams!:[@param_key] force:bool",
@@ -104,5 +104,5 @@ REQUESTS: dict[str, str] = {
     "edit_configuration": "task!:str configuration!:[@configuration_item] replace_configuration:bool force:bool",
     "delete_configuration": "task!:str configuration!:[str] force:bool",
     "move": "ids!:[str]+ project:str project_name:str",
-    "update_tags": "ids:[str] add_tags:[str] remove_tags:[str]",
+    "update_tags": "ids!:[str]+ add_tags:[str] remove_tags:[str]",
 }
