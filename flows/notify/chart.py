@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font
 from PIL import Image
 
 WIDTH, HEIGHT, DPI = 960, 640, 160
@@ -83,7 +86,7 @@ class Painter:
         self._kept: dict[tuple[object, ...], Any] = {}
         self.figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor=BACKGROUND)
         self.canvas: Any = FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes((0.09, 0.25, 0.88, 0.62), facecolor=BACKGROUND)
+        self.axes = self.figure.add_axes((0.09, 0.23, 0.88, 0.64), facecolor=BACKGROUND)
         self._frame()
         self._artists()
 
@@ -157,7 +160,7 @@ class Painter:
         levels = steps(chart.lo, chart.hi)
         self.axes.set_yticks(levels, [f"{level:g}" for level in levels])
         self.grid.set_segments([[(-0.2, level), (right, level)] for level in levels])
-        self.title.set_text(chart.title)
+        self.title.set_text(drawable(chart.title))
         self.answers.set_data(*_columns(chart.answers))
         self.means.set_data(*_columns(chart.means))
         self._usual(chart)
@@ -222,7 +225,18 @@ def steps(lo: float, hi: float) -> list[float]:
 def day_ticks(start: date, days: int, words: Any) -> list[tuple[float, str]]:
     """At most five dates under the chart; `words` says a date."""
     step = max(1, -(-days // 5))
-    return [(k + 0.5, words(start + timedelta(days=k))) for k in range(0, days, step)]
+    last = 0.93 * days  # a label centred further right would be cut off
+    return [(k + 0.5, words(start + timedelta(days=k))) for k in range(0, days, step) if k + 0.5 <= last or k == 0]
+
+
+def drawable(words: str) -> str:
+    """`words` without signs the font has no shape for (emoji): a caption may hold them, a picture would show boxes."""
+    return "".join(sign for sign in words if _face().get_char_index(ord(sign)) or sign in "\u2068\u2069").strip()
+
+
+@cache
+def _face() -> FT2Font:
+    return get_font(findfont(FontProperties(family=FONT, weight="bold")))
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
