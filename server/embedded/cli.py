@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import ipaddress
 import json
 import logging
@@ -15,10 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import uvicorn
 
-from server.embedded import auth, clock, files, web
+from server.embedded import auth, clock, files, watchdog, web
 from server.embedded.api import Api
+from server.embedded.backup import BackupError, backup
 from server.embedded.database import Database
 from server.embedded.services.queues import store as queues
 from server.embedded.state import Settings, State
@@ -42,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--max-upload-mb", type=int, default=defaults.max_upload_mb, help="largest upload of files")
     found.add_argument("--max-request-mb", type=int, default=defaults.max_request_mb, help="largest API request")
     found.add_argument("--token-days", type=float, default=defaults.token_days, help="how long a token lives")
+    found.add_argument(
+        "--silent-task-s", type=float, default=defaults.silent_task_s, help="stop tasks silent for so long"
+    )
+    found.add_argument(
+        "--archive-days", type=float, default=defaults.archive_days, help="delete tasks archived so long; 0 never"
+    )
+    found.add_argument("--log-days", type=float, default=defaults.log_days, help="delete console lines so old; 0 never")
+    found.add_argument("--watchdog-every-s", type=float, default=defaults.watchdog_every_s, help="pause between rounds")
     found.add_argument("--log-level", default="warning", help="debug, info, warning or error")
     return found
 
@@ -134,17 +145,47 @@ async def serve(state: State, credentials: Path, sockets: dict[str, socket.socke
         await asyncio.sleep(0.005)
     ready = {"service": "embedded", "pid": os.getpid(), "urls": state.urls, "credentials": str(credentials)}
     print(json.dumps(ready), flush=True)
+    watching = asyncio.create_task(watchdog.watch(state))
     await asyncio.gather(*running)
+    watching.cancel()
+
+
+def run_backup(arguments: Sequence[str]) -> int:
+    """Copy an installation, served or not."""
+    found = argparse.ArgumentParser(prog="python -m server.embedded backup", description="Copy while serving.")
+    found.add_argument("--data", type=Path, required=True, help="folder of the installation")
+    found.add_argument("--to", type=Path, required=True, help="folder to make; must not exist")
+    options = found.parse_args(arguments)
+    try:
+        print(backup(options.data, options.to))
+    except BackupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def hash_password() -> int:
+    """Read a password from the terminal or a pipe and print its bcrypt hash for the file of users."""
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    print(bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt()).decode())
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server. Returns the exit status."""
-    options = parser().parse_args(arguments)
+    """Run the server, or one of its tools. Returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["backup"]:
+        return run_backup(given[1:])
+    if given[:1] == ["hash-password"]:
+        return hash_password()
+    options = parser().parse_args(given)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings(
         data=options.data.resolve(), host=options.host, api_port=options.api_port, files_port=options.files_port,
         web_port=options.web_port, webapp=options.webapp, users=options.users, max_upload_mb=options.max_upload_mb,
         max_request_mb=options.max_request_mb, token_days=options.token_days,
+        silent_task_s=options.silent_task_s, archive_days=options.archive_days, log_days=options.log_days,
+        watchdog_every_s=options.watchdog_every_s,
     )  # fmt: skip
     reason = refusal(settings)
     if reason:

@@ -11,6 +11,7 @@ import queue
 import re
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
@@ -30,7 +31,9 @@ BUSY_MS = 30_000
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
     """Compile a client's pattern once, or tell the client what is wrong with it."""
     try:
-        return re.compile(text, flags)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # about sets a later Python may read differently
+            return re.compile(text, flags)
     except re.error as error:
         raise fail("invalid_regex", err=str(error), extra_info=None) from error
 

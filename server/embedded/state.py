@@ -29,7 +29,8 @@ class Settings:
     token_days: float = 30
     silent_task_s: float = 7_200
     watchdog_every_s: float = 60
-    debug_images_kept: int = 100
+    archive_days: float = 0  # 0 keeps the archive for ever
+    log_days: float = 0  # 0 keeps console lines for ever
 
 
 @dataclass
