@@ -47,11 +47,11 @@ def tap(turn: Turn, tapped: Tap, callback: Callback) -> str:
         return text("tap_version", turn.language)
     if not prompt.open:
         turn.store.prompts.mark_stale(prompt.prompt_id)
-        turn.effects.redraw = True
+        turn.effects.redraw.add(prompt.prompt_id)
         return text({"answered": "tap_done", "expired": "tap_expired"}.get(prompt.state, "tap_closed"), turn.language)
     if turn.now > deadline(turn.store, prompt, turn.now):
         turn.effects.responses += expire(turn.store, prompt, turn.now)
-        turn.effects.redraw = True
+        turn.effects.redraw.add(prompt.prompt_id)
         return text("tap_expired", turn.language)
     if prompt.message_id is None and tapped.message_id is not None:
         turn.store.prompts.sent(prompt.prompt_id, tapped.message_id, turn.now)
@@ -86,7 +86,7 @@ def _filled(turn: Turn, prompt: Prompt, result: Form | Refused, item: int) -> st
     turn.store.prompts.draft(changed, turn.now)
     if prompt.started_at is None:
         turn.store.outbox.cancel(f"{prompt.prompt_id}:nudge")
-    turn.effects.redraw = True
+    turn.effects.redraw.add(prompt.prompt_id)
     return ""
 
 
@@ -113,7 +113,7 @@ def guard(turn: Turn, survey: Survey, answers: dict[str, object], about: str) ->
 def submit(turn: Turn, prompt: Prompt) -> str:
     """Turn a form into a response; the notice to show."""
     form = form_of(turn.store, prompt)
-    turn.effects.redraw = True
+    turn.effects.redraw.add(prompt.prompt_id)
     turn.store.outbox.cancel(f"{prompt.prompt_id}:nudge")
     if form.empty:
         turn.store.prompts.close(prompt.prompt_id, "empty")

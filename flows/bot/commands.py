@@ -58,7 +58,7 @@ def withdraw(turn: Turn, person: Person) -> None:
         if prompt.open:
             turn.store.prompts.close(prompt.prompt_id, "cancelled")
             turn.store.ledger.add(prompt.prompt_id, "cancelled", turn.now)
-            turn.effects.redraw = True
+            turn.effects.redraw.add(prompt.prompt_id)
 
 
 def pause(turn: Turn, _person: Person, argument: str) -> None:
@@ -123,7 +123,7 @@ def speak(turn: Turn, wanted: str) -> None:
         current = turn.store.prompts.current(turn.person.person)
         if current is not None:
             turn.store.prompts.mark_stale(current.prompt_id)
-            turn.effects.redraw = True
+            turn.effects.redraw.add(current.prompt_id)
     elif turn.chat.study:
         survey = turn.store.surveys.of_study(turn.chat.study)
         if survey is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from telegram import Bot
 
@@ -14,70 +15,101 @@ from flows.store import Prompt, Store
 from flows.survey.screen import Screen, closed, draw
 
 AT_ONCE = 24
-NOTICES = 1000
+NOTICES = 2000
 """Notices on taps that may wait; more than that are worth nothing by the time they could be shown."""
+FLUSH_EVERY = 0.1
+FLUSH_AT = 200
 
 
 class Painter:
-    """Draws what is stale."""
+    """Draws what is stale. What is stale is kept in the store; `ask` only says where to look first."""
 
     def __init__(self, store: Store, bot: Bot) -> None:
         self._store, self._bot = store, bot
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._pending: dict[str, None] = {}
+        self._busy: set[str] = set()
+        self._workers: set[asyncio.Task[None]] = set()
         self._done: list[Prompt] = []
-        self._not_before: dict[str, float] = {}
-        self._notices: set[asyncio.Task[None]] = set()
-        self._gate = asyncio.Semaphore(AT_ONCE)
-        self.wake = asyncio.Event()
+        self._flushed = 0.0
+        self._waiting: dict[str, float] = {}
+        self._notices: dict[str, str] = {}
+        self._notifiers: set[asyncio.Task[None]] = set()
 
-    def step(self) -> int:
-        """Note what is drawn, start drawing what is stale; how many drawings are on their way."""
-        if self._done:
-            done, self._done = self._done, []
-            self._store.prompts.drawn(done)
-        if len(self._busy) < AT_ONCE:
-            now = time.monotonic()
-            for prompt in self._store.prompts.stale():
-                waits = prompt.prompt_id in self._busy or self._not_before.get(prompt.prompt_id, 0) > now
-                if not waits and len(self._busy) < AT_ONCE:
-                    self._busy[prompt.prompt_id] = asyncio.create_task(self._draw(prompt))
-        return len(self._busy)
+    def ask(self, prompt_ids: Iterable[str]) -> None:
+        """Draw these soon."""
+        self._pending.update(dict.fromkeys(prompt_ids))
 
-    async def _draw(self, prompt: Prompt) -> None:
+    def look(self) -> None:
+        """Draw whatever the store says is stale."""
+        self.ask(one for one in self._store.prompts.stale_ids() if one not in self._busy)
+
+    def step(self) -> None:
+        """Note what is drawn; put workers to what is not."""
+        now = time.monotonic()
+        if self._done and (now - self._flushed > FLUSH_EVERY or len(self._done) >= FLUSH_AT):
+            self._flush(now)
+        for prompt_id in [one for one, until in self._waiting.items() if until <= now]:
+            del self._waiting[prompt_id]
+            self._pending[prompt_id] = None
+        for _ in range(min(len(self._pending), AT_ONCE - len(self._workers))):
+            self._start(self._workers, self._work())
+        for _ in range(min(len(self._notices), AT_ONCE // 2 - len(self._notifiers))):
+            self._start(self._notifiers, self._notify())
+
+    @staticmethod
+    def _start(group: set[asyncio.Task[None]], work: object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]  # a coroutine of ours
+        group.add(task)
+        task.add_done_callback(group.discard)
+
+    def _flush(self, now: float) -> None:
+        done, self._done, self._flushed = self._done, [], now
+        self._store.prompts.drawn(done)
+
+    async def _work(self) -> None:
+        """Draw one after the other until nothing is left that nobody else is drawing."""
+        while prompt_id := next((one for one in self._pending if one not in self._busy), None):
+            del self._pending[prompt_id]
+            self._busy.add(prompt_id)
+            try:
+                await self._draw(prompt_id)
+            finally:
+                self._busy.discard(prompt_id)
+
+    async def _draw(self, prompt_id: str) -> None:
+        prompt = self._store.prompts.get(prompt_id)
+        if prompt is None:
+            return
         chat_id = self._store.people.chat_id(prompt.person)
-        person = self._store.people.find(prompt.person)
         outcome = Outcome("refused")
-        if chat_id is not None and person is not None and prompt.message_id is not None:
-            screen = self._screen(prompt, person.language)
+        if chat_id is not None and prompt.message_id is not None:
+            screen = self._screen(prompt)
             outcome = await telegram.edit(self._bot, chat_id, prompt.message_id, screen.text, screen.markup())
         if outcome.kind in {"wait", "down", "unsure"}:
-            self._not_before[prompt.prompt_id] = time.monotonic() + max(outcome.seconds, 0.5)
+            self._waiting[prompt_id] = time.monotonic() + max(outcome.seconds, 0.5)
         else:
-            self._not_before.pop(prompt.prompt_id, None)
             self._done.append(prompt)
-        self._busy.pop(prompt.prompt_id, None)
-        self.wake.set()
 
-    def _screen(self, prompt: Prompt, language: str) -> Screen:
+    def _screen(self, prompt: Prompt) -> Screen:
+        language = self._store.people.get(prompt.person).language
         if prompt.open:
             return draw(form_of(self._store, prompt), prompt.prompt_id, language)
         return closed(prompt.state, language)
 
     def notices(self, notices: dict[str, str]) -> None:
         """Answer taps; lost ones are no loss."""
-        for query_id, words in notices.items():
-            if len(self._notices) < NOTICES:
-                task = asyncio.create_task(self._notice(query_id, words))
-                self._notices.add(task)
-                task.add_done_callback(self._notices.discard)
+        self._notices.update(notices)
+        for query_id in list(self._notices)[: max(0, len(self._notices) - NOTICES)]:
+            del self._notices[query_id]
 
-    async def _notice(self, query_id: str, words: str) -> None:
-        async with self._gate:
-            await telegram.notice(self._bot, query_id, words)
+    async def _notify(self) -> None:
+        while self._notices:
+            query_id = next(iter(self._notices))
+            await telegram.notice(self._bot, query_id, self._notices.pop(query_id))
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is on its way."""
-        tasks = [*self._busy.values(), *self._notices]
+        tasks = [*self._workers, *self._notifiers]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        self.step()
+        self._flush(time.monotonic())

@@ -38,6 +38,8 @@ BATCH = 400
 TICK = 0.2
 REPLAY_TICK = 0.012
 UPKEEP_EVERY = 5.0
+BREATH = 0.002
+"""Seconds between two rounds, at least: what comes in meanwhile is applied in one commit."""
 
 
 class BotProcess:
@@ -54,7 +56,7 @@ class BotProcess:
         self._painter = Painter(store, self._bot)
         self._pace = pace
         self._wake = self._hearing.arrived
-        self._sender.wake = self._painter.wake = self._wake
+        self._sender.wake = self._wake
         self._stopping = False
         self._swept = self._kept_up = 0.0
         self._seen_clock = clock.now()
@@ -126,6 +128,8 @@ class BotProcess:
         while waiting := self._store.inbox.waiting(BATCH):
             effects = apply(self._store, waiting, self._study)
             self._painter.notices(effects.notices)
+            self._painter.ask(effects.redraw)
+            self._sender.fresh = self._sender.fresh or effects.said
             self._events.answers(effects.responses)
             if len(waiting) < BATCH:
                 return
@@ -139,6 +143,7 @@ class BotProcess:
             return
         self._swept, self._seen_clock = machine, now
         self._events.answers(upkeep.sweep(self._store, now))
+        self._painter.look()
         self._pace.forget(machine)
         if jumped or machine - self._kept_up > 60:
             self._kept_up = machine
@@ -149,6 +154,7 @@ class BotProcess:
         tick = REPLAY_TICK if self._clock.replayed() is not None else TICK
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), tick)
+        await asyncio.sleep(BREATH)
 
 
 __all__ = ["BotProcess"]

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 IN_FLIGHT = 24
 LATE = timedelta(minutes=2)
+LOOK_EVERY = 0.2
+SETTLE_EVERY = 0.01
 ONCE = ("insight", "reminder", "nudge")
 """Kinds that a doubt about their delivery ends: better one message less than the same one twice."""
 
@@ -36,7 +38,12 @@ class Sender:
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._results: list[tuple[Outgoing, int, Outcome, datetime]] = []
         self._retry_at: dict[str, float] = {}
+        self._due: list[Outgoing] = []
+        self._read = (0.0, clock.now(), -1)
+        self._settled = 0.0
         self.wake = asyncio.Event()
+        self.fresh = True
+        """Set where this process has put something into the outbox."""
 
     def recover(self) -> None:
         """Settle what a dead process left on its way: what must not come twice is given up, the rest goes again."""
@@ -62,18 +69,30 @@ class Sender:
 
     def step(self) -> int:
         """Settle what came back, start what is due; how many are on their way."""
-        self.settle()
+        if self._results and (time.monotonic() - self._settled > SETTLE_EVERY or len(self._results) >= IN_FLIGHT // 2):
+            self.settle()
         free = IN_FLIGHT - len(self._busy)
         if free > 0:
-            self._start(self._choose(free))
+            self._look()
+            if self._due:
+                self._start(self._choose(free))
         return len(self._busy)
+
+    def _look(self) -> None:
+        """Read what is due, where something can have changed since: here, elsewhere, or the time."""
+        machine, now, changes = time.monotonic(), self._clock.now(), self._store.database.changes()
+        read_at, read_now, read_changes = self._read
+        jumped = abs((now - read_now).total_seconds() - (machine - read_at)) > 1e-3
+        if self.fresh or jumped or changes != read_changes or machine - read_at > LOOK_EVERY:
+            self._due = self._store.outbox.due(now, BATCH)
+            self._read, self.fresh = (machine, now, changes), False
 
     def _choose(self, free: int) -> list[tuple[Outgoing, int]]:
         now, machine = self._clock.now(), time.monotonic()
         chosen: list[tuple[Outgoing, int]] = []
         late: list[Outgoing] = []
         taken: set[int] = set()
-        for one in self._store.outbox.due(now, BATCH):
+        for one in self._due:
             if one.expires_at is not None and one.expires_at <= now:
                 late.append(one)
                 continue
@@ -92,6 +111,9 @@ class Sender:
                 taken.add(chat_id)  # what comes after it waits for it: a chat keeps its order
         if late:
             self._expire(late, now)
+        gone = {one.key for one, _ in chosen} | {one.key for one in late} | {one.key for one, *_ in self._results}
+        self._due = [one for one in self._due if one.key not in gone]
+        self.fresh = self.fresh or not self._due
         return chosen
 
     def _expire(self, late: list[Outgoing], now: datetime) -> None:
@@ -142,7 +164,8 @@ class Sender:
         """Write down what became of the messages that came back."""
         if not self._results:
             return
-        results, self._results = self._results, []
+        results, self._results, self._settled = self._results, [], time.monotonic()
+        self.fresh = True
         with self._store.transaction():
             for one, chat_id, outcome, at in results:
                 self._settle_one(one, chat_id, outcome, at)

@@ -22,7 +22,7 @@ class Effects:
 
     notices: dict[str, str] = field(default_factory=dict)
     shown: dict[tuple[int, int | None], str] = field(default_factory=dict)
-    redraw: bool = False
+    redraw: set[str] = field(default_factory=set)
     said: bool = False
     responses: int = 0
 

@@ -191,10 +191,9 @@ class Prompts:
         """Ask for the message on screen to be drawn again."""
         self._db.write("UPDATE prompts SET stale = 1 WHERE prompt_id = ?", (prompt_id,))
 
-    def stale(self, limit: int = 500) -> list[Prompt]:
+    def stale_ids(self, limit: int = 2000) -> list[str]:
         """Prompts whose message on screen differs from the store."""
-        rows = self._db.rows("SELECT * FROM prompts WHERE stale = 1 LIMIT ?", (limit,))
-        return [_prompt(row) for row in rows]
+        return [row[0] for row in self._db.rows("SELECT prompt_id FROM prompts WHERE stale = 1 LIMIT ?", (limit,))]
 
     def drawn(self, prompts: Iterable[Prompt]) -> None:
         """Their messages show what these prompts say, unless something changed meanwhile."""

@@ -35,7 +35,7 @@ KINDS = {
 _LETTERS = {letter: kind for kind, letter in KINDS.items()}
 OF_PROMPT = {"value", "toggle", "tens", "skip", "next", "back", "submit"}
 _WITH_VALUE = {"value", "toggle", "tens"}
-_PROMPT = re.compile(r"[a-z2-7]{16}")
+_PROMPT = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)

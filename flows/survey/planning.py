@@ -7,7 +7,6 @@ the first time.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,9 +52,8 @@ def micros(at: datetime) -> int:
 
 
 def prompt_id(person: str, version: str, at: int) -> str:
-    """Id of the prompt of a person at a slot (microseconds): 16 letters, the same for ever."""
-    digest = hashlib.blake2b(f"{person}|{version}|{at}".encode(), digest_size=10).digest()
-    return base64.b32encode(digest).decode().lower()
+    """Id of the prompt of a person at a slot (microseconds): 16 hexadecimal digits, the same for ever."""
+    return hashlib.blake2b(f"{person}|{version}|{at}".encode(), digest_size=8).hexdigest()
 
 
 def plan(survey: Survey, people: People, start: datetime, end: datetime) -> Slots:

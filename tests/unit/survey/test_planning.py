@@ -131,8 +131,8 @@ def test_nobody_is_asked_before_enrolment_after_the_study_or_on_other_days():
 
 
 def test_prompt_ids_are_stable_and_fit_the_callback():
-    """The same person, version and slot give the same 16 letters for ever."""
-    assert prompt_id("p1", "v1", 1_700_000_000_000_000) == "ynzv3nmjhz7mtfro"
+    """The same person, version and slot give the same 16 digits for ever."""
+    assert prompt_id("p1", "v1", 1_700_000_000_000_000) == "3de0b007be15ff35"
     ids = {prompt_id(f"p{n}", "v1", n % 7) for n in range(1000)}
     assert len(ids) == 1000
     assert all(one.isascii() and one == one.lower() and len(one) == 16 for one in ids)
