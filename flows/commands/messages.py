@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import settings as product
+from flows.clock import SharedClock
 from flows.commands.errors import CommandError
 from flows.notify.policy import REMINDERS, Policy
 from flows.notify.reproduce import insight_again, reminder_again
@@ -113,3 +115,86 @@ def preview() -> None:
     ahead: Any = forecast(analysis)
     notify(analysis, ahead, dry_run=True)
     out.print(f"{product.load().home / 'preview' / 'messages.html'}", soft_wrap=True)
+
+
+@policy_app.command("list")
+def listed() -> None:
+    """List the policies of the registry, and the comparison that runs."""
+    from clearml_utils import registry
+    from flows.notify.flow import COMPARISON
+    from flows.notify.policy import NAME
+
+    settings = product.load()
+    table = Table("version", "variant", "stage", "digest", box=None, pad_edge=False)
+    for version in registry.versions(NAME, settings.project):
+        said = version.metadata
+        table.add_row(str(version.version), said.get("variant"), version.stage, said.get("digest"))
+    out.print(table)
+    with Store.open(settings.database) as store:
+        running = store.facts.get(COMPARISON)
+    out.print(f"comparison {running['name']}: {', '.join(running['arms'])}" if running else "no comparison runs")
+
+
+@policy_app.command()
+def write(path: Annotated[Path, typer.Argument(help="Where to write it.")]) -> None:
+    """Write the shipped policy to a file, to be changed and registered as a variant."""
+    path.write_text(Policy().to_json(), encoding="utf-8")
+
+
+@policy_app.command()
+def register(path: Annotated[Path, typer.Argument(help="A policy as `moodflow policy write` writes it.")]) -> None:
+    """Check a policy, its templates included, and register it as a new version."""
+    from flows.notify.check import problems
+    from flows.notify.flow import register as store_policy
+
+    try:
+        policy = Policy.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise CommandError(f"{path}: {error}") from error
+    if found := problems(policy):
+        raise CommandError(f"{path}: " + "; ".join(found))
+    made = store_policy(policy, product.load().project)
+    out.print(f"version {made.version} ({policy.variant})")
+
+
+@policy_app.command()
+def compare(
+    name: Annotated[str, typer.Argument(help="Name of the comparison; another name draws people anew.")],
+    versions: Annotated[list[str], typer.Argument(help="Registry versions, the champion first.")],
+) -> None:
+    """Draw every person one of several versions from now on."""
+    from clearml_utils import registry
+    from flows.notify.flow import COMPARISON
+    from flows.notify.policy import NAME
+
+    settings = product.load()
+    known = {str(v.version) for v in registry.versions(NAME, settings.project)}
+    if len(set(versions)) < 2 or set(versions) - known:
+        raise CommandError(f"a comparison needs two or more registered versions; there are {', '.join(sorted(known))}")
+    with Store.open(settings.database) as store:
+        since = SharedClock(settings.home).now().isoformat()
+        store.facts.set(COMPARISON, {"name": name, "arms": versions, "since": since})
+
+
+@policy_app.command()
+def compared(
+    promote: Annotated[bool, typer.Option("--promote", help="Promote a challenger that has earned it.")] = False,  # noqa: FBT002 - a switch
+) -> None:
+    """Report the running comparison as experiments in ClearML."""
+    from flows.analyse.flow import analyse
+    from flows.notify.flow import compare_policies
+
+    analysis: Any = analyse()
+    verdicts: Any = compare_policies(analysis, promote=promote)
+    for version, why_not in verdicts.items():
+        out.print(f"version {version}: {why_not}")
+
+
+@policy_app.command()
+def rollback(reason: str = "rollback") -> None:
+    """Make the champion before the present one champion again."""
+    from clearml_utils import registry
+    from flows.notify.policy import NAME
+
+    back = registry.rollback(NAME, product.load().project, reason)
+    out.print(f"champion: version {back.version}")

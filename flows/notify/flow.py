@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from prefect.runtime import flow_run, task_run
 
-from clearml_utils import TrackingError, current_record, flow, registry, task
+from clearml_utils import RegistryError, TrackingError, current_record, flow, registry, task
 from flows import settings as product
 from flows.analyse.report import Analysis, PersonReport
 from flows.clock import SharedClock
 from flows.forecast import Forecast
-from flows.notify import preview
+from flows.notify import comparison, preview
 from flows.notify.chart import Painter
 from flows.notify.context import Context, Told, Waiting
 from flows.notify.deliver import Draft, Outcome, draft, payload
-from flows.notify.policies import Comparison, InUse, Policies
-from flows.notify.policy import NAME, Policy
+from flows.notify.policies import Comparison, InUse, Policies, arm
+from flows.notify.policy import NAME, REMINDERS, Policy
 from flows.notify.reports import nothing_known
 from flows.store import MessageRecord, Person, Prompt, Store
 
@@ -76,16 +78,16 @@ def choose_policies(database: Path, project: str, now: datetime) -> Policies:
     """The champion of the registry and the arms of a running comparison; kept ones while ClearML is away."""
     with Store.open(database) as store:
         running = store.facts.get(COMPARISON)
-        comparison = Comparison(running["name"], tuple(running["arms"])) if running else None
+        trial = Comparison(running["name"], tuple(running["arms"])) if running else None
         try:
             champion = _champion(store, project)
-            arms = [policy_of(store, project, version) for version in (comparison.arms if comparison else ())]
+            arms = [policy_of(store, project, version) for version in (trial.arms if trial else ())]
         except TrackingError as error:
             log.warning("the policy registry cannot be asked (%s); the last known policies are used", error)
-            return _kept(store, comparison)
+            return _kept(store, trial)
         store.facts.set("policy_champion", {"id": champion.id, "version": champion.version, "at": now.isoformat()})
     current_record().values({"policy_version": float(champion.version), "policy_arms": float(len(arms))})
-    return Policies(champion, comparison, tuple(arms))
+    return Policies(champion, trial, tuple(arms))
 
 
 @task(name="write-messages", capture="none")
@@ -249,15 +251,15 @@ def policy_of(store: Store, project: str, version: str, found: registry.ModelVer
     return InUse(Policy.from_json(json.dumps(kept["policy"])), kept["id"], kept["version"])
 
 
-def _kept(store: Store, comparison: Comparison | None) -> Policies:
+def _kept(store: Store, trial: Comparison | None) -> Policies:
     """The policies of the last cycle that could ask the registry; the shipped one, unregistered, before the first."""
     last = store.facts.get("policy_champion")
     if last is None:
         return Policies(InUse(Policy(), "unregistered", "0"))
-    versions = (last["version"], *(comparison.arms if comparison else ()))
+    versions = (last["version"], *(trial.arms if trial else ()))
     kept = [store.facts.get(f"policy:{version}") for version in versions]
     used = [InUse(Policy.from_json(json.dumps(k["policy"])), k["id"], k["version"]) for k in kept if k]
-    return Policies(used[0], comparison, tuple(used[1:]))
+    return Policies(used[0], trial, tuple(used[1:]))
 
 
 def _record(outcomes: Sequence[Outcome]) -> None:
@@ -279,3 +281,101 @@ def _counted(outcomes: Sequence[Outcome], sent: Sequence[str]) -> Notified:
     kinds = Counter(d.send.kind for outcome in outcomes for d in outcome.drafts if d.message_id in queued)
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     return Notified(len(outcomes), len(queued), dict(sorted(kinds.items())), problems)
+
+
+@flow(name="compare-policies", capture="summary")
+def compare_policies(analysis: Analysis, promote: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 - a deployment's parameter
+    """Report the running comparison, an experiment per arm; promote a challenger that has earned it.
+
+    Parameters
+    ----------
+    analysis
+        Of the study: its reports hold the answers.
+    promote
+        Make the best challenger that passes `comparison.verdict` champion, and end the comparison.
+    """
+    settings = product.load()
+    with Store.open(settings.database) as store:
+        running = store.facts.get(COMPARISON)
+        if running is None:
+            raise ValueError("no comparison runs: start one with `moodflow policy compare NAME VERSION VERSION`")
+        people = _lives(store, analysis, Comparison(running["name"], tuple(running["arms"])), running["since"])
+    sides = {report.polarity for report in analysis.reports} or {"negative"}
+    found = [comparison.measured(lived, next(iter(sides))) for lived in people]
+    for version in running["arms"]:
+        _: Any = measure_arm(version, [m for m in found if m.arm == version])
+    champion, *challengers = running["arms"]
+    span = max((r.scale[1] - r.scale[0] for r in analysis.reports), default=1.0)
+    verdicts: dict[str, object] = {}
+    for version in challengers:
+        differences = comparison.compared(found, champion, version)
+        _show(version, differences)
+        earned, why = comparison.verdict(differences, span)
+        verdicts[version] = why
+        if earned and promote:
+            promote_policy(settings.project, version, why, expected=champion)
+            with Store.open(settings.database) as store:
+                store.facts.set(COMPARISON, None)
+            break
+    return verdicts
+
+
+@task(name="policy-arm", capture="summary", task_type="testing")
+def measure_arm(version: str, people: Sequence[comparison.Measured]) -> None:
+    """One arm as an experiment: its means beside each other in ClearML's comparison of tasks."""
+    numbers: dict[str, float] = {"people": float(len(people)), "policy_version": float(version)}
+    for measure in comparison.MEASURES:
+        known = [value for p in people if (value := getattr(p, measure)) is not None]
+        numbers |= {measure: fmean(known), f"{measure}_people": float(len(known))} if known else {}
+    current_record().values(numbers)
+
+
+def promote_policy(project: str, version: str, reason: str, expected: str | None = None) -> registry.ModelVersion:
+    """Make a version champion, provided `expected` is champion still.
+
+    Raises
+    ------
+    RegistryError
+        Another one is champion by now, or there is no such version.
+    """
+    known = {str(v.version): v for v in registry.versions(NAME, project)}
+    if version not in known:
+        raise RegistryError(f"no policy version {version}", where=NAME, hint=f"There are {', '.join(known) or 'none'}.")
+    return registry.promote(known[version], reason, expected=known[expected] if expected else None)
+
+
+def _lives(store: Store, analysis: Analysis, running: Comparison, since: str) -> list[comparison.Lived]:
+    begun = datetime.fromisoformat(since)
+    answered = {r.prompt_id: r.answered_at for r in store.responses.of(study=analysis.study)}
+    lives = []
+    for report in analysis.reports:
+        prompts = [p for p in store.prompts.of(report.person, begun) if p.sent_at is not None]
+        told = [m.created_at for m in store.messages.recent(report.person, begun) if m.kind not in REMINDERS]
+        lives.append(
+            comparison.Lived(
+                report.person,
+                arm(report.person, running),
+                told,
+                [(p.sent_at, answered.get(p.prompt_id)) for p in prompts if p.sent_at],
+                [(at, value) for at, value in report.series if at >= begun - timedelta(days=1)],
+            )
+        )
+    return lives
+
+
+def _show(version: str, differences: Sequence[comparison.Difference]) -> None:
+    record = current_record()
+    header = [
+        "measure",
+        "champion",
+        "challenger",
+        "difference",
+        "low",
+        "high",
+        "people (champion)",
+        "people (challenger)",
+    ]
+    rows = [list(asdict(d).values()) for d in differences]
+    record.table(f"Policy version {version} against the champion", [header, *rows])
+    known = [d for d in differences if math.isfinite(d.low)]
+    record.values({f"{d.measure}_difference_v{version}": d.difference for d in known})
