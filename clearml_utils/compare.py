@@ -94,7 +94,7 @@ class Comparison:
         head = "".join(f"<th>{html.escape(str(h))}</th>" for h in header)
         Path(path).write_text(
             f"<!doctype html><meta charset=utf-8><title>{html.escape(self.title)}</title>"
-            "<style>body{font:14px sans-serif}td,th{padding:4px 10px;border-bottom:1px solid #ccc;text-align:left}</style>"
+            "<style>body{font:14px sans-serif}td,th{padding:4px;border-bottom:1px solid #ccc;text-align:left}</style>"
             f"<h1>{html.escape(self.title)}</h1><table><tr>{head}</tr>{cells}</table>{bars}"
         )
 

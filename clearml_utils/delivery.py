@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ _PAGE = 200
 _NAME_LIMIT = 250
 _EVENTS = 1_000
 _IDS = 20_000
+_SIDE_BY_SIDE = 3
 
 
 class Held(Exception):
@@ -102,12 +105,14 @@ class Projects:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._ids: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def id(self, name: str, system_tags: Sequence[str] = ()) -> str:
         """Id of the project `name`; two that make it at once end with the same."""
-        if name not in self._ids:
-            self._ids[name] = self._find(name) or self._create(name, system_tags)
-        return self._ids[name]
+        with self._lock:
+            if name not in self._ids:
+                self._ids[name] = self._find(name) or self._create(name, system_tags)
+            return self._ids[name]
 
     def pipeline(self, project: str, flow: str) -> str:
         """Id of the hidden project that makes `flow` a line of the Pipelines page."""
@@ -139,6 +144,7 @@ class Delivery:
         self.connection = connection
         self.projects = Projects(connection)
         self.ids: dict[str, str] = {}
+        self._folded: set[int] = set()
 
     def batch(self, segment: Segment, ops: Sequence[Op]) -> list[tuple[Op, Rejected]]:
         """Deliver `ops` of `segment`; those the server refuses for good are returned, those that wait are left.
@@ -149,24 +155,47 @@ class Delivery:
             What was delivered until then is forgotten by the segment, the rest stays.
         """
         segment.trying(ops)
+        self._folded.clear()
         refused: list[tuple[Op, Rejected]] = []
         held = self._open(segment, ops, refused)
         rest = [op for op in ops if op.kind != "open" and op.run not in held]
-        self._events(segment, [op for op in rest if op.kind == "events" and self._has(segment, op.run)], refused)
+        there = [op for op in rest if self._has(segment, op.run)]
+        self._events(segment, [op for op in there if op.kind == "events"], refused)
+        runs: dict[str, list[Op]] = {}
+        for op in there:
+            if op.kind != "events":
+                runs.setdefault(op.run, []).append(op)
+        last = [r for r, mine in runs.items() if any(op.kind == "graph" for op in mine)]  # it names all the others
+        self._each(lambda run: self._rest(segment, runs[run], refused), [r for r in runs if r not in last])
+        self._each(lambda run: self._rest(segment, runs[run], refused), last)
         for op in rest:
-            if op.kind == "events":
-                continue
-            if not self._has(segment, op.run):
-                if time.time() - op.at > _PATIENCE_SECONDS:
-                    refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
-                    segment.done([op])
-                continue
+            if op not in there and time.time() - op.at > _PATIENCE_SECONDS:
+                refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
+                segment.done([op])
+        return refused
+
+    def _rest(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> None:
+        """What one run has to tell, in order."""
+        for op in ops:
             try:
-                _STEPS[op.kind](self, segment, op, self.ids[op.run])
+                if op.seq not in self._folded:
+                    _STEPS[op.kind](self, segment, op, self.ids[op.run])
             except Rejected as error:
                 refused.append((op, error))
+            self._folded.discard(op.seq)
             segment.done([op])
-        return refused
+            _remove(op.body.get("file"))
+
+    def _each(self, do: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Do independent things side by side; the first failure is raised once all are through."""
+        if len(items) < 2:
+            for item in items:
+                do(item)
+            return
+        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="clearml-utils-call") as pool:
+            done = [pool.submit(do, item) for item in items]
+        for one in done:
+            one.result()
 
     # Opening
 
@@ -180,19 +209,27 @@ class Delivery:
         fresh = {run: str(task["id"]) for run, task in found.items()}
         self._learn(segment, fresh)
         held: set[str] = set()
-        for op in opens:
-            if op.run in held:
-                continue
+        files: dict[str, list[Op]] = {}
+        for op in ops:
+            if op.kind == "artifact" and not op.tried:
+                files.setdefault(op.run, []).append(op)
+
+        def one(op: Op) -> None:
             try:
                 if op.run not in self.ids:
-                    self._create(segment, op)
+                    self._create(segment, op, files.get(op.run, []))
                 self._start(op, found.get(op.run))
             except Held:
                 held.add(op.run)
-                continue
+                return
             except Rejected as error:
                 refused.append((op, error))
             segment.done([op])
+
+        first = [op for op in opens if op.body["type"] == "controller" or opens.index(op) == 0]
+        for op in first:  # parents before children; and the first child makes the project
+            one(op)
+        self._each(one, [op for op in opens if op not in first])
         return held
 
     def _learn(self, segment: Segment, ids: dict[str, str]) -> None:
@@ -209,7 +246,7 @@ class Delivery:
             self.ids[run] = known
         return True
 
-    def _create(self, segment: Segment, op: Op) -> None:
+    def _create(self, segment: Segment, op: Op, files: Sequence[Op]) -> None:
         body = op.body
         parent = None
         if body.get("parent"):
@@ -238,9 +275,12 @@ class Delivery:
         }
         if parent:
             request["parent"] = parent
+        if files:
+            request["execution"] = {"artifacts": [self._entry(one) for one in files]}
         made = str(self.connection.call("tasks.create", **request)["id"])
         known = dict.fromkeys([op.run, *also], made)
         self._learn(segment, known)
+        self._folded.update(one.seq for one in files)
         if body.get("runtime"):
             self.connection.call("tasks.edit", task=made, runtime=body["runtime"], force=True)
 
@@ -290,8 +330,13 @@ class Delivery:
 
     def artifact(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Upload a file and list it under the task's artifacts."""
+        entry = self._entry(op)
+        self.connection.call("tasks.add_or_update_artifacts", task=task, artifacts=[entry], force=True)
+
+    def _entry(self, op: Op) -> dict[str, Any]:
+        """Upload the file of an artifact; what is to be said of it."""
         body = op.body
-        entry = {
+        return {
             "key": body["key"],
             "type": body["type"],
             "mode": "output",
@@ -302,8 +347,6 @@ class Delivery:
             "type_data": {"preview": body.get("preview") or "", "content_type": body["content_type"]},
             "display_data": body.get("display") or [],
         }
-        self.connection.call("tasks.add_or_update_artifacts", task=task, artifacts=[entry], force=True)
-        _remove(body.get("file"))
 
     def image(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Upload a picture and show it among the plots."""
@@ -328,7 +371,6 @@ class Delivery:
             "variant": op.body["series"], "iter": op.body["iteration"], "plot_str": json.dumps(plot),
         }  # fmt: skip
         self.connection.lines("events.add_batch", [event])
-        _remove(op.body.get("file"))
 
     def model(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Upload a model's file, make its entry once, and list it among the task's outputs."""
@@ -353,7 +395,6 @@ class Delivery:
                 ],
             )["id"]
         self.connection.call("tasks.add_or_update_model", task=task, name=body["key"], model=made, type="output")
-        _remove(body.get("file"))
 
     def edit(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Add tags, set parameters and properties."""
