@@ -20,6 +20,10 @@ def base(*, items: bool) -> RidgeLags:
     return RidgeLags("filter_ridge", items, SharedFilter())
 
 
+TAIL_ROUNDS = 50
+"""Trees of a quantile; the online correction makes up for a wrong number of them."""
+
+
 def candidates(*, items: bool, plenty: bool = True) -> tuple[Candidate, ...]:
     """All candidates; those that read items only where the studies share them, trees only with `plenty` of rows."""
     start = base(items=items)
@@ -47,4 +51,5 @@ def tails(*, items: bool, plenty: bool = True) -> tuple[Candidate, Candidate]:
     if not plenty:
         return NormalTail("low", TAILS[0]), NormalTail("high", TAILS[1])
     start = base(items=items)
-    return Boosting("low", "quantile", TAILS[0], start), Boosting("high", "quantile", TAILS[1], start)
+    low, high = TAILS
+    return Boosting("low", "quantile", low, start, TAIL_ROUNDS), Boosting("high", "quantile", high, start, TAIL_ROUNDS)

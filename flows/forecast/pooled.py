@@ -165,14 +165,16 @@ class Trees:
 class Boosting:
     """Gradient boosting of the distance from a base in units of the person's spread.
 
-    `loss` "squared_error" forecasts a mean, "absolute_error" a median, "quantile" the given `quantile`. Rows weigh by
-    the power of the spread that makes the loss one of the raw scale.
+    `loss` "squared_error" forecasts a mean, "absolute_error" a median, "quantile" the given `quantile`; `rounds` trees, or as many as
+    forward chaining finds best. For
+    a mean, rows weigh by the square of the spread, which makes the loss one of the raw scale.
     """
 
     name: str = "boosting"
     loss: str = "squared_error"
     quantile: float | None = None
     base: Candidate | None = None
+    rounds: int | None = None
     most_rounds: int = 100
     seed: int = 0
 
@@ -182,8 +184,8 @@ class Boosting:
         parts = [self._part(s, base) for s in samples]
         x, y, weight, late = (np.concatenate(v) for v in zip(*parts, strict=True))
         with threads(len(x)):
-            rounds = self._rounds(x, y, weight, late)
-            trees = self._trees(rounds, len(x)).fit(x, y, sample_weight=weight)
+            rounds = self.rounds or self._rounds(x, y, weight, late)
+            trees = self._grown(rounds, x, y, weight)
         return Trees(trees, base)
 
     def _part(self, sample: Sample, model: Model | None) -> tuple[Floats, Floats, Floats, Mask]:
@@ -193,18 +195,20 @@ class Boosting:
         columns = tree_columns(part, start)
         return columns, (part.panel.y - start) / spread, (spread / sample.unit) ** power, later_half(part)
 
-    def _trees(self, rounds: int, rows: int) -> HistGradientBoostingRegressor:
-        return HistGradientBoostingRegressor(
+    def _grown(self, rounds: int, x: Floats, y: Floats, weight: Floats) -> HistGradientBoostingRegressor:
+        trees = HistGradientBoostingRegressor(
             loss=self.loss, quantile=self.quantile, max_iter=rounds, learning_rate=0.05, max_leaf_nodes=8,
-            min_samples_leaf=min(40, max(5, rows // 20)), l2_regularization=5.0, early_stopping=False,
+            min_samples_leaf=min(40, max(5, len(x) // 20)), l2_regularization=5.0, early_stopping=False,
             random_state=self.seed,
         )  # fmt: skip
+        # a quantile of the standardised answer needs no weights, and without them its leaves are found far sooner
+        return trees.fit(x, y, sample_weight=weight if self.loss == "squared_error" else None)
 
     def _rounds(self, x: Floats, y: Floats, weight: Floats, late: Mask) -> int:
         """Trees with which the earlier half of the rows forecasts the later half best; few data want few trees."""
         if late.sum() < 100 or (~late).sum() < 100:
             return FEW_ROUNDS
-        trees = self._trees(self.most_rounds, int((~late).sum())).fit(x[~late], y[~late], sample_weight=weight[~late])
+        trees = self._grown(self.most_rounds, x[~late], y[~late], weight[~late])
         losses = [self._loss(y[late] - f, weight[late]) for f in trees.staged_predict(x[late])]
         return max(1, int(np.argmin(losses)) + 1)
 

@@ -87,6 +87,6 @@ def _fit(y: Floats) -> Floats | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # an unfinished search is still a usable, shrunken fit
         warnings.simplefilter("ignore", UserWarning)
-        result = model.fit(disp=0, maxiter=50, method="lbfgs")
+        result = model.fit(disp=0, maxiter=25, method="lbfgs")
     level, variance, coefficient = result.params
     return np.array([min(level, 1.0), np.clip(variance, 1e-3, 10), np.clip(coefficient, -0.2, 0.95)])
