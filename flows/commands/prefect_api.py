@@ -18,9 +18,22 @@ ROOT = Path(__file__).resolve().parents[2]
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
+class _Patient(httpx.HTTPTransport):
+    """Asks again while Prefect's database is busy (it answers 503), up to half a minute."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + 30
+        while True:
+            response = super().handle_request(request)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                return response
+            response.close()
+            time.sleep(0.3)
+
+
 def client(environment: Mapping[str, str] = os.environ) -> httpx.Client:
     """HTTP client of the Prefect API that `PREFECT_API_URL` names."""
-    return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=30)
+    return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=60, transport=_Patient())
 
 
 def make_pool(environment: Mapping[str, str], pool: str) -> None:

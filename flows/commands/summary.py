@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import httpx
 from rich.table import Table
 
 from flows.clients.sheets import count_answers
+from flows.commands import prefect_api
 from flows.settings import Settings
 from flows.store import Store
 
@@ -80,7 +79,7 @@ def summarise(settings: Settings, addresses: dict[str, str]) -> Summary:
 
 def _prefect_counts(kind: str) -> dict[str, int]:
     found: dict[str, int] = {}
-    with httpx.Client(base_url=os.environ["PREFECT_API_URL"].rstrip("/") + "/", timeout=30) as prefect:
+    with prefect_api.client() as prefect:
         for state in _STATES:
             answer = prefect.post(f"{kind}/count", json={kind: {"state": {"type": {"any_": [state]}}}})
             found[state.lower()] = int(answer.raise_for_status().json())
