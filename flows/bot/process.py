@@ -20,6 +20,7 @@ from flows.bot import upkeep
 from flows.bot.commands import MENU
 from flows.bot.engine import apply
 from flows.bot.hearing import DurableQueue, Hearing
+from flows.bot.order import Order
 from flows.bot.pace import Pace
 from flows.bot.painter import Painter
 from flows.bot.sender import Sender
@@ -29,7 +30,7 @@ from flows.clients.telegram import TelegramSettingsError, make_bot
 from flows.clock import SharedClock
 from flows.collect.intake import ALLOWED_UPDATES
 from flows.settings import Settings
-from flows.store import Store
+from flows.store import Incoming, Store
 from flows.survey.screen import words
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class BotProcess:
         self._pace = pace
         self._wake = self._hearing.arrived
         self._sender.wake = self._wake
+        self._order = Order(store.inbox.last_done())
         self._stopping = False
         self._swept = self._kept_up = 0.0
         self._seen_clock = clock.now()
@@ -125,7 +127,7 @@ class BotProcess:
         self._upkeep()
 
     def _apply(self) -> None:
-        while waiting := self._store.inbox.waiting(BATCH):
+        while waiting := self._next():
             effects = apply(self._store, waiting, self._study)
             self._painter.notices(effects.notices)
             self._painter.ask(effects.redraw)
@@ -133,6 +135,13 @@ class BotProcess:
             self._events.answers(effects.responses)
             if len(waiting) < BATCH:
                 return
+
+    def _next(self) -> list[Incoming]:
+        """Updates that wait; of those a webhook posted, only as far as none before them is missing."""
+        waiting = self._store.inbox.waiting(BATCH)
+        if self._settings.webhook_url is None or not waiting:
+            return waiting
+        return waiting[: self._order.ready([one.update_id for one in waiting], time.monotonic())]
 
     def _upkeep(self) -> None:
         """Sweep now and then, and soon after a replay moved the clock; only while people can be heard."""

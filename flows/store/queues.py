@@ -62,6 +62,11 @@ class Inbox:
         )
         return [Incoming(row[0], json.loads(row[1]), moment(row[2])) for row in rows]
 
+    def last_done(self) -> int | None:
+        """Highest id of an update that was applied."""
+        row = self._db.row("SELECT MAX(update_id) FROM inbox WHERE done_at IS NOT NULL")
+        return None if row is None else row[0]
+
     def done(self, update_ids: Iterable[int], at: datetime, failure: str | None = None) -> None:
         """Note that updates were applied; the words in them are dropped, the id stays to know a repeat by."""
         self._db.write_many(
