@@ -159,6 +159,11 @@ def versions(name: str, project: str) -> list[ModelVersion]:
     return Registry().versions(name, project)
 
 
+def names(project: str) -> list[str]:
+    """Names registered in a project, sorted."""
+    return Registry().names(project)
+
+
 def champion(name: str, project: str) -> ModelVersion | None:
     """The version in use; None before the first promotion."""
     return Registry().champion(name, project)
@@ -299,6 +304,23 @@ class Registry:
             found += page
             if len(page) < 500:
                 return sorted(found, key=lambda row: (str(row["created"]), str(row["id"])))
+
+    def names(self, project: str) -> list[str]:
+        """See the module's `names`."""
+        found: set[str] = set()
+        page = 0
+        while True:
+            rows = self.connection.call(
+                "models.get_all",
+                project=[self._projects.id(project)],
+                order_by=["created", "id"],
+                page=page,
+                page_size=500,
+            )["models"]
+            found |= {_meta(row)["registry.name"] for row in rows if "registry.name" in _meta(row)}
+            if len(rows) < 500:
+                return sorted(found)
+            page += 1
 
     def versions(self, name: str, project: str) -> list[ModelVersion]:
         """See the module's `versions`."""

@@ -118,5 +118,7 @@ def _clearml_counts(project: str) -> dict[str, Any]:
 def _models(project: str) -> list[dict[str, Any]]:
     from clearml_utils import registry
 
-    found = registry.registered(project)
+    found = [
+        registry.champion(name, project) or registry.versions(name, project)[-1] for name in registry.names(project)
+    ]
     return [{"name": m.name, "version": m.version, "id": m.id, "stage": m.stage} for m in found]
