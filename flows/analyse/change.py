@@ -40,6 +40,8 @@ TREND_ALPHA = 0.005
 WINDOWS = {5: 1.0, 8: 1.15}
 """Days after a shift that are compared with all days before it, each with the factor on its threshold: five days
 are what a shift of one standard deviation takes, a smaller one gets a second, stricter look."""
+LOCATED_IN = max(WINDOWS) + 2
+"""Days in which the beginning of a shift is looked for once it is told."""
 FIRST_DAYS = 10
 """Days before a shift, at least."""
 LEAST_BEFORE, LEAST_AFTER = 30, 9
@@ -160,7 +162,9 @@ def shift_statistics(days: Days) -> tuple[Floats, Floats, Floats]:
     return z, phi, per_day
 
 
-def _statistic(cumulative: Floats, cut: Ints, end: Ints) -> tuple[Floats, Floats, Floats]:
+def _statistic(
+    cumulative: Floats, cut: Ints, end: Ints, least_after: int = LEAST_AFTER
+) -> tuple[Floats, Floats, Floats]:
     """|z| of a shift at the start of day `cut` seen after day `end` - 1; inertia; answers a day."""
     begin = np.zeros_like(cut)
     before, after = Stretch(cumulative, begin, cut), Stretch(cumulative, cut, end)
@@ -170,7 +174,7 @@ def _statistic(cumulative: Floats, cut: Ints, end: Ints) -> tuple[Floats, Floats
         freedom = before.n * (1 - 1 / a1) + after.n * (1 - 1 / a2)
         variance = (before.scatter + after.scatter) / freedom
         z = np.abs(b2 / a2 - b1 / a1) / np.sqrt(variance * (1 / a1 + 1 / a2))
-    enough = (before.n >= LEAST_BEFORE) & (after.n >= LEAST_AFTER) & (freedom > 3) & (variance > 0)
+    enough = (before.n >= LEAST_BEFORE) & (after.n >= least_after) & (freedom > 3) & (variance > 0)
     z = np.where(enough & np.isfinite(z), z, 0.0)
     return z, pair, (before.n + after.n) / np.maximum(end, 1)
 
@@ -183,10 +187,17 @@ def _first_change(days: Days) -> list[Found | None]:
     for k in np.flatnonzero(passed.any(axis=(1, 2))):
         end = int(np.argmax(passed[k].any(axis=1)))
         window = int(np.argmax(np.where(passed[k, end], z[k, end], 0.0)))
-        found[k] = Found(
-            end + 1 - list(WINDOWS)[window], end + 1, float(z[k, end, window]), float(limits[k, end, window])
-        )
+        start = _located(days.sums[k : k + 1], end + 1)
+        found[k] = Found(start, end + 1, float(z[k, end, window]), float(limits[k, end, window]))
     return found
+
+
+def _located(sums: Floats, end: int) -> int:
+    """Most likely first day of a shift told after day `end` - 1: a clear one is told before its window is full."""
+    cumulative = np.concatenate([np.zeros_like(sums[:, :1]), np.cumsum(sums, axis=1)], axis=1)
+    cuts = np.arange(max(end - LOCATED_IN, FIRST_DAYS), end)
+    z, *_ = _statistic(cumulative, cuts, np.full_like(cuts, end), least_after=1)
+    return int(cuts[np.argmax(z[0])])
 
 
 def trend_statistics(days: Days) -> tuple[Floats, Floats, Floats, Floats, Floats]:

@@ -40,7 +40,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
 
 
 def problems(policy: Policy) -> list[str]:
-    """What is wrong with a policy's wording: no forms of a language, a missing kind, a template that fails or is long."""
+    """What is wrong with a policy's wording: no forms of a language, a missing kind, a failing template."""
     return [str(error) for error in _errors(policy)]
 
 

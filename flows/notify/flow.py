@@ -49,7 +49,7 @@ class Notified:
     problems: tuple[str, ...]
 
 
-@flow(name="notify", capture="summary")
+@flow(name="notify", capture="summary", validate_parameters=False)
 def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = False) -> Notified:  # noqa: FBT001, FBT002 - a deployment's parameter
     """Tell every active person what is worth telling now.
 
@@ -283,7 +283,7 @@ def _counted(outcomes: Sequence[Outcome], sent: Sequence[str]) -> Notified:
     return Notified(len(outcomes), len(queued), dict(sorted(kinds.items())), problems)
 
 
-@flow(name="compare-policies", capture="summary")
+@flow(name="compare-policies", capture="summary", validate_parameters=False)
 def compare_policies(analysis: Analysis, promote: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 - a deployment's parameter
     """Report the running comparison, an experiment per arm; promote a challenger that has earned it.
 
