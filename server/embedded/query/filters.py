@@ -9,6 +9,7 @@ from typing import Any
 
 from server.embedded import clock
 from server.embedded.database import pattern
+from server.embedded.envelope import encode
 from server.embedded.errors import fail
 from server.embedded.objects import BOOL, INT, JSON, TIME, Kind
 
@@ -20,6 +21,7 @@ METRIC_VALUES = frozenset(
         "max_value_iteration", "first_value_iteration",
     }
 )  # fmt: skip
+LONG = 500  # values that still go as parameters of their own
 TAG_FIELDS = ("tags", "system_tags")
 NARROW = frozenset({"id", "project", "parent", "task"})
 
@@ -31,6 +33,9 @@ class Where:
     parts: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     narrow: bool = False  # an index leads to what is left
+    bounds: dict[tuple[str, str, str], tuple[Any, Any]] = field(
+        default_factory=dict
+    )  # of last metrics, by their hashes
 
     def add(self, sql: str, *values: Any) -> None:
         """Require one more condition."""
@@ -46,6 +51,13 @@ class Where:
 def marks(values: Sequence[Any]) -> str:
     """Placeholders for a list."""
     return ", ".join("?" * len(values))
+
+
+def among(sql: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Condition of membership; a long list travels as one parameter, for their number is limited."""
+    if len(values) <= LONG:
+        return f"{sql} IN ({marks(values)})", list(values)
+    return f"{sql} IN (SELECT value FROM json_each(?))", [encode(list(values)).decode()]
 
 
 def path_parts(path: str) -> list[str]:
@@ -128,7 +140,8 @@ def conditions(  # noqa: C901 - one branch per family of filters reads best flat
             _tags(kind, where, key, value)
         elif key == "id":
             ids = [value] if isinstance(value, str) else _strings(value, key)
-            where.add(f"{kind.table}.id IN ({marks(ids)})", *ids)
+            sql, values = among(f"{kind.table}.id", ids)
+            where.add(sql, *values)
         elif key in patterns:
             sql, values = matching(f'{kind.table}."{key}"', str(value))
             where.add(sql, *values)
@@ -172,6 +185,8 @@ def _range(where: Where, sql: str, value: Sequence[Any]) -> None:
 def _metric_range(kind: Kind, where: Where, key: str, value: Any) -> None:
     first, second, column = metric(key) or ("", "", "value")
     low, high = [*value, None, None][:2] if isinstance(value, list) else (value, value)
+    if any(limit is not None and not isinstance(limit, int | float) for limit in (low, high)):
+        raise fail("invalid_fields_value", "the bounds of a metric are numbers", field=key)
     mine = f"series.object = {kind.table}.id AND metric_hash = ? AND variant_hash = ?"
     sql = f"EXISTS (SELECT 1 FROM series INDEXED BY series_object WHERE {mine}"  # noqa: S608 - declared names
     values: list[Any] = [first, second]
@@ -182,6 +197,7 @@ def _metric_range(kind: Kind, where: Where, key: str, value: Any) -> None:
         sql += f" AND {column} <= ?"
         values.append(high)
     where.add(sql + ")", *values)
+    where.bounds[first, second, column] = (low, high)
 
 
 def _member(where: Where, sql: str, value: Sequence[Any]) -> None:
@@ -191,16 +207,18 @@ def _member(where: Where, sql: str, value: Sequence[Any]) -> None:
     values: list[Any] = []
     if include:
         present = [item for item in include if item is not None]
-        options = [f"{sql} IN ({marks(present)})"] if present else []
+        inside, found = among(sql, present)
+        options = [inside] if present else []
         if len(present) < len(include):
             options.append(f"{sql} IS NULL")
         parts.append("(" + " OR ".join(options) + ")")
-        values += present
+        values += found if present else []
     if exclude:
         absent = [item for item in exclude if item is not None]
         if absent:
-            parts.append(f"({sql} IS NULL OR {sql} NOT IN ({marks(absent)}))")
-            values += absent
+            inside, found = among(sql, absent)
+            parts.append(f"({sql} IS NULL OR NOT {inside})")
+            values += found
         if len(absent) < len(exclude):
             parts.append(f"{sql} IS NOT NULL")
     if parts:

@@ -150,20 +150,24 @@ def _by_metric(
     way = " DESC" if down else ""
     table, chosen = kind.table, _select(kind, names)
     mine = "series.metric_hash = ? AND series.variant_hash = ? AND series.value IS NOT NULL"
+    bound, bounds = _bound(column, where.bounds.get((first, second, column)))
     # CROSS JOIN fixes the order of the loops: for few objects look up each one's series, and otherwise walk the series
     # from the best value and stop when the page is full
     loops = (
         f"{table} CROSS JOIN series INDEXED BY series_object" if _few(db, kind, where) else f"series CROSS JOIN {table}"
     )
     have = (
-        f"SELECT {chosen} FROM {loops} ON {table}.id = series.object WHERE {mine} AND {where.sql}"  # noqa: S608 - declared names
+        f"SELECT {chosen} FROM {loops} ON {table}.id = series.object WHERE {mine}{bound} AND {where.sql}"  # noqa: S608 - declared names
         f" ORDER BY series.{column}{way}, series.object LIMIT ? OFFSET ?"
     )
     lack = (
         f"SELECT {chosen} FROM {table} WHERE {where.sql} AND NOT EXISTS (SELECT 1 FROM series INDEXED BY series_object"  # noqa: S608 - declared names
         f" WHERE series.object = {table}.id AND {mine}) ORDER BY {table}.seq LIMIT ? OFFSET ?"
     )
-    sides = [(have, [first, second, *where.values]), (lack, [*where.values, first, second])]
+    values = [first, second, *bounds, *where.values]
+    if bounds:  # an object without the metric cannot be within its bounds
+        return db.execute(have, [*values, view.limit, view.offset]).fetchall()
+    sides = [(have, values), (lack, [*where.values, first, second])]
     if not down:
         sides.reverse()
     (front, front_values), (back, back_values) = sides
@@ -176,6 +180,14 @@ def _by_metric(
         counting = f"SELECT count(*) FROM ({front.replace(chosen, '1', 1)})"  # noqa: S608 - the statement above
         offset = max(view.offset - db.execute(counting, [*front_values, -1, 0]).fetchone()[0], 0)
     return found + db.execute(back, [*back_values, max(missing, -1) if view.limit >= 0 else -1, offset]).fetchall()
+
+
+def _bound(column: str, limits: tuple[Any, Any] | None) -> tuple[str, list[Any]]:
+    """Give the walk along a metric the bounds that the filter has anyway: it starts and ends there."""
+    low, high = limits or (None, None)
+    found = [(f" AND series.{column} >= ?", low), (f" AND series.{column} <= ?", high)]
+    kept = [(sql, value) for sql, value in found if value is not None]
+    return "".join(sql for sql, _ in kept), [value for _, value in kept]
 
 
 def _few(db: sqlite3.Connection, kind: Kind, where: Where) -> bool:

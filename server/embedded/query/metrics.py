@@ -44,12 +44,17 @@ def last_metrics(
     found: dict[str, dict[str, Any]] = {identifier: {} for identifier in ids}
     asked = None if paths is None else [list(path) for path in paths]
     narrow, extra = _narrow(asked)
+    cursor = db.cursor()
+    cursor.row_factory = None  # plain tuples: a page of tasks has thousands of these
     for start in range(0, len(ids), CHUNK):
         part = list(ids[start : start + CHUNK])
-        for row in db.execute(f"{_SQL} ({marks(part)}){narrow}", part + extra):
-            values = {name: row[name] for name in VALUES if row[name] is not None}
-            values["mean_value"] = round(values["mean_value"], 2)  # as the official server keeps it
-            found[row["object"]].setdefault(row["metric_hash"], {})[row["variant_hash"]] = values
+        for owner, first, second, *row in cursor.execute(f"{_SQL} ({marks(part)}){narrow}", part + extra):
+            values = dict(zip(VALUES, row, strict=True))
+            if None in row:
+                values = {name: value for name, value in values.items() if value is not None}
+            if "mean_value" in values:
+                values["mean_value"] = round(values["mean_value"], 2)  # as the official server keeps it
+            found[owner].setdefault(first, {})[second] = values
     return found
 
 
