@@ -1,0 +1,114 @@
+"""From what was seen to what is wrong: one rule per kind of trouble, each with the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows.monitor.observation import ClearmlSeen, Observation, PrefectSeen, StoreSeen
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on something counts as trouble; seconds unless the name says otherwise."""
+
+    late: float = 600
+    worker_silent: float = 120
+    bot_silent: float = 120
+    sheet_lag: float = 1800
+    outbox_age: float = 600
+    inbox_waiting: float = 1000
+    spool_age: float = 900
+    disk_free_mb: float = 1024
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong now.
+
+    `key` names it for as long as it lasts: the same trouble seen again has the same key.
+    """
+
+    key: str
+    what: str
+    do: str
+
+
+def problems(seen: Observation, limits: Limits = Limits()) -> tuple[Problem, ...]:
+    """Everything that is wrong in what was seen, in a fixed order."""
+    return tuple(_all(seen, limits))
+
+
+def _all(seen: Observation, limits: Limits) -> Iterator[Problem]:
+    if seen.prefect is None:
+        yield Problem("prefect", "Prefect's API does not answer", "look at the server's log; `moodflow status`")
+    else:
+        yield from _prefect(seen.prefect, limits)
+    if seen.store is None:
+        yield Problem("store", "the private store cannot be read", "`moodflow doctor`; restore the last backup")
+    else:
+        yield from _store(seen.store, limits)
+    if seen.clearml is not None:
+        yield from _clearml(seen.clearml, limits)
+    if seen.disk_free_mb < limits.disk_free_mb:
+        yield Problem("disk", f"{seen.disk_free_mb:.0f} MB left on the disk", "make room; answers wait in Telegram")
+    if seen.home_mode & 0o077:
+        yield Problem(
+            "permissions",
+            f"the state directory is open to others (mode {seen.home_mode & 0o777:o})",
+            "chmod 700 the state directory",
+        )
+
+
+def _prefect(seen: PrefectSeen, limits: Limits) -> Iterator[Problem]:
+    for one in seen.deployments:
+        if one.late_s > limits.late:
+            yield Problem(f"late:{one.name}", f"{one.name} is {_ago(one.late_s)} late", "is a worker running?")
+        if one.last_state in {"FAILED", "CRASHED"}:
+            yield Problem(
+                f"failing:{one.name}",
+                f"the last run of {one.name} ended {one.last_state.lower()} ({one.last_run})",
+                "its log is in the Prefect UI",
+            )
+    if seen.worker_silent_s is None:
+        yield Problem("worker", "no worker has ever registered", "`moodflow up`, or start the worker's service")
+    elif seen.worker_silent_s > limits.worker_silent:
+        yield Problem(
+            "worker", f"no worker was heard for {_ago(seen.worker_silent_s)}", "start the worker's service again"
+        )
+
+
+def _store(seen: StoreSeen, limits: Limits) -> Iterator[Problem]:
+    if seen.bot_silent_s is not None and seen.bot_silent_s > limits.bot_silent:
+        yield Problem("bot", f"the bot has not heard Telegram for {_ago(seen.bot_silent_s)}", "look at the bot's log")
+    if seen.sheet_lag_s > limits.sheet_lag:
+        yield Problem(
+            "sheet", f"the Sheet is {_ago(seen.sheet_lag_s)} behind", "look at the last collect run; is the Sheet full?"
+        )
+    if seen.outbox_age_s > limits.outbox_age:
+        yield Problem("outbox", f"a message waits for {_ago(seen.outbox_age_s)}", "is the bot running and not limited?")
+    if seen.inbox_waiting > limits.inbox_waiting:
+        yield Problem("inbox", f"{seen.inbox_waiting} updates wait", "look at the bot's log")
+    for target in seen.drifted:
+        yield Problem(f"drift:{target}", f"answers on {target} drift from what the model learned", "train; compare")
+
+
+def _clearml(seen: ClearmlSeen, limits: Limits) -> Iterator[Problem]:
+    if seen.error:
+        yield Problem("clearml", f"ClearML cannot be asked ({seen.error})", "check CLEARML_API_HOST and its keys")
+    if seen.spool_waiting and seen.spool_age_s > limits.spool_age:
+        yield Problem(
+            "spool",
+            f"{seen.spool_waiting} records wait for ClearML since {_ago(seen.spool_age_s)}",
+            "`python -m clearml_utils flush` once ClearML answers",
+        )
+    if seen.refused:
+        yield Problem("refused", f"ClearML refused {seen.refused} records for good", "read refused.jsonl in the spool")
+    if seen.lost:
+        yield Problem("lost", f"{seen.lost} runs died without a word and were settled", "was a machine restarted?")
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,174 @@
+"""Looks at the installation, records what it sees, and tells the operators what changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from prefect.events import emit_event
+
+from clearml_utils import TrackingError, current_record, flow, reconcile, task
+from clearml_utils.backlog import backlog
+from clearml_utils.options import Options
+from flows import settings as configuration
+from flows.clients import alerts
+from flows.clients.prefect_status import PrefectStatus, day_before
+from flows.clock import SharedClock
+from flows.monitor.alerts import Alerting, Pace, decide, delivered
+from flows.monitor.checks import Limits, Problem, problems
+from flows.monitor.observation import ClearmlSeen, DeploymentSeen, Observation, PrefectSeen, StoreSeen
+from flows.settings import Settings
+from flows.store import Store, StoreError
+from flows.store.vitals import vitals
+
+POOL = "moodflow"
+STATE = "alerting"
+DRIFT_EVENT = "moodflow.drift"
+DRIFT = "drift"
+"""Fact in the store: names of the targets that drift, kept by the drift test."""
+
+
+@flow(name="monitor", capture="summary")
+def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[str, Any]:
+    """Look once; alert on what began and what ended since the last look.
+
+    Parameters
+    ----------
+    limits
+        Fields of `flows.monitor.checks.Limits` to change.
+    per_hour
+        Most alerts of new trouble an hour.
+
+    Returns
+    -------
+    dict
+        `problems`: keys of everything wrong now; `told`: notices delivered; `waiting`: notices a channel did not take.
+    """
+    settings = configuration.load()
+    seen: Any = look(settings)
+    found = problems(seen, Limits(**(limits or {})))
+    record = current_record()
+    record.values({**seen.numbers(), "problems": len(found)})
+    for problem in found:
+        record.text(f"{problem.key}: {problem.what}", "warning")
+    told: Any = tell(settings, seen, found, Pace(per_hour=per_hour))
+    return {"problems": [problem.key for problem in found], **told}
+
+
+@task(name="look", capture="summary")
+def look(settings: Settings) -> Observation:
+    """Ask everything there is to ask; what does not answer is part of what is seen."""
+    return observe(settings, settle=True)
+
+
+def observe(settings: Settings, *, settle: bool = False) -> Observation:
+    """What is seen now; with `settle` runs that died silently are settled in ClearML on the way."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Observation(
+        at=SharedClock(settings.home).now(),
+        prefect=_prefect(os.environ.get("PREFECT_API_URL") or _prefect_address()),
+        store=_store(settings),
+        clearml=_clearml(settle=settle),
+        disk_free_mb=shutil.disk_usage(settings.home).free / 2**20,
+        home_mode=settings.home.stat().st_mode & 0o777,
+    )
+
+
+def _prefect_address() -> str:
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - `moodflow status` need not wait for it
+
+    return str(PREFECT_API_URL.value() or "")
+
+
+def _prefect(address: str) -> PrefectSeen | None:
+    if not address:
+        return None
+    now = datetime.now(UTC)
+    asking = PrefectStatus(address, POOL)
+    try:
+        late = asking.overdue(now)
+        seen = []
+        for number, name in sorted(asking.deployments().items(), key=lambda item: item[1]):
+            last = asking.last_ended(number) or (None, "")
+            seen.append(DeploymentSeen(name, late.get(number, 0.0), last[0], last[1]))
+        since = day_before(now)
+        return PrefectSeen(
+            tuple(seen),
+            asking.worker_silence(now),
+            asking.ended(["COMPLETED"], since),
+            asking.ended(["FAILED", "CRASHED"], since),
+        )
+    except httpx.HTTPError:
+        return None
+    finally:
+        asking.close()
+
+
+def _store(settings: Settings) -> StoreSeen | None:
+    try:
+        with Store.open(settings.database) as store:
+            heard: Mapping[str, Any] | None = store.facts.get("heard")
+            seen = vitals(store.database, heard["real"] if heard else None, SharedClock(settings.home).now())
+            drifted = tuple(store.facts.get(DRIFT) or ())
+    except (StoreError, sqlite3.Error, OSError):
+        return None
+    silent = None if seen.bot_heard is None else time.time() - seen.bot_heard
+    return StoreSeen(
+        silent, seen.sheet_lag_s, seen.outbox_age_s, seen.inbox_waiting, seen.responses_1d, seen.messages_1d, drifted
+    )
+
+
+def _clearml(*, settle: bool) -> ClearmlSeen | None:
+    options = Options.load()
+    if options.off:
+        return None
+    lost, error = 0, ""
+    if settle:
+        try:
+            lost = sum("lost" in what for what in reconcile().settled.values())
+        except (TrackingError, httpx.HTTPError) as failure:
+            error = type(failure).__name__
+    waits = backlog(options.spool)
+    return ClearmlSeen(waits.waiting, waits.age_s, waits.refused, lost, error)
+
+
+@task(name="tell", capture="none")
+def tell(settings: Settings, seen: Observation, found: tuple[Problem, ...], pace: Pace) -> dict[str, int]:
+    """Decide what the operators are told, keep it, then deliver; what is not taken waits for the next look.
+
+    Where the store cannot be read nothing can be kept: the trouble is told without a memory.
+    """
+    channels = alerts.channels(settings)
+    if seen.store is None:
+        state = decide(Alerting(), found, seen, channels, pace)
+        return _deliver(state, channels, keep=lambda _: None)
+    with Store.open(settings.database) as store:
+        before = Alerting.of(store.facts.get(STATE))
+        state = decide(before, found, seen, channels, pace)
+        store.facts.set(STATE, state.as_dict())
+        _say_drift(sorted(key.removeprefix("drift:") for key in {*state.open} - {*before.open} if "drift:" in key))
+        return _deliver(state, channels, keep=lambda after: store.facts.set(STATE, after.as_dict()))
+
+
+def _say_drift(targets: list[str]) -> None:
+    """Let Prefect know of new drift: a trigger of the training deployment listens."""
+    if targets:
+        emit_event(DRIFT_EVENT, resource={"prefect.resource.id": "moodflow.monitor"}, payload={"targets": targets})
+
+
+def _deliver(state: Alerting, channels: Mapping[str, alerts.Channel], keep: Any) -> dict[str, int]:
+    told = 0
+    for name, channel in channels.items():
+        for notice in state.queue.get(name, ()):
+            if not channel(notice.as_dict()):
+                break  # in order: what comes later waits behind it
+            state = delivered(state, name, notice)
+            keep(state)
+            told += 1
+    return {"told": told, "waiting": sum(len(waiting) for waiting in state.queue.values())}
