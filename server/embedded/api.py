@@ -95,6 +95,16 @@ def _body(raw: bytes, content_type: str, query: bytes) -> dict[str, Any]:
     return body | value
 
 
+def _unforeseen(name: str, error: Exception) -> ApiError:
+    """Tell values no store can hold, which are the client's, from faults, which are ours and are logged."""
+    if isinstance(error, OverflowError | UnicodeError | RecursionError):
+        return fail("validation_error", "a value is too large, or is no valid text")
+    if isinstance(error, sqlite3.OperationalError) and "too many" in str(error):
+        return fail("validation_error", "too many values in one request")
+    log.error("%s failed", name, exc_info=error)
+    return fail("internal_error")
+
+
 class Api:
     """ASGI application of the API port."""
 
@@ -128,9 +138,8 @@ class Api:
         except ApiError as error:
             meta = envelope.meta(name, requested, actual, error.status, error.subcode, error.message)
             status = error.status
-        except Exception:
-            log.exception("%s failed", name)
-            problem = fail("internal_error")
+        except Exception as error:  # noqa: BLE001 - the last line of defence: the client gets an envelope
+            problem = _unforeseen(name, error)
             meta = envelope.meta(name, requested, actual, problem.status, problem.subcode, problem.message)
             status = problem.status
         if answer.body is not None:

@@ -156,3 +156,11 @@ def test_fields_are_nested_as_asked_for(db: Database) -> None:
     with pytest.raises(ApiError) as refused:
         ask(db, only_fields=["nonsense"])
     assert (refused.value.status, refused.value.subcode) == (400, 14)
+
+
+def test_a_list_longer_than_the_database_takes_parameters(db: Database) -> None:
+    """Fifty thousand ids filter like five."""
+    ids = [f"{n:032x}" for n in range(50_000)]
+    assert numbers(db, id=ids) == list(range(40))
+    assert numbers(db, status=["__$not", *(["failed"] * 1)], name="one", id=ids)
+    assert numbers(db, parent=[f"{0:032x}", *(f"{n:032x}" for n in range(100_000, 150_000))]) == list(range(0, 40, 4))
