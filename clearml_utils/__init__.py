@@ -16,6 +16,7 @@ from clearml_utils.errors import (
     Unreachable,
 )
 from clearml_utils.lifecycle import current_record
+from clearml_utils.own_process import run_in_own_process
 from clearml_utils.reconcile import Report, reconcile, reconcile_flow
 from clearml_utils.record import Record
 from clearml_utils.redact import Sensitive
@@ -39,5 +40,6 @@ __all__ = [
     "reconcile",
     "reconcile_flow",
     "registry",
+    "run_in_own_process",
     "task",
 ]

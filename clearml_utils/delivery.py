@@ -9,6 +9,7 @@ end is unknown, the server is asked which of them it has.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -64,6 +65,20 @@ def safe_segment(name: str) -> str:
     'a∕b'
     """
     return safe_name(name.replace("/", "∕"))
+
+
+def safe_file(name: str) -> str:
+    """`name` as one part of a stored file's path: plain letters, at most 80; changed names carry a hash of the whole.
+
+    Examples
+    --------
+    >>> safe_file("model.v1"), safe_file("a/b")
+    ('model.v1', 'a_b-c14cddc0')
+    """
+    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).strip(".")[:80]
+    if plain == name:
+        return plain
+    return f"{plain[:70]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def find(connection: Connection, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -440,7 +455,7 @@ class Delivery:
     def _upload(self, body: dict[str, Any], folder: str) -> str:
         if not body.get("file"):
             return ""
-        path = f"{safe_segment(body['project'])}/{body['run']}/{folder}/{safe_segment(body['key'])}{body['suffix']}"
+        path = f"{safe_file(body['project'])}/{body['run']}/{folder}/{safe_file(body['key'])}{body['suffix']}"
         return self.connection.upload(path, Path(body["file"]), body["content_type"])
 
     def _project_of(self, task: str) -> str:

@@ -82,6 +82,10 @@ class Recorder:
                 return
             self._on = False
             self.live.clear()
+            self._later.clear()
+            segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close(discard=self.sender.delivered == 0)
         log.error("RECORDING TO CLEARML IS OFF in this process, and nothing is spooled: %s", why)
 
     def require(self) -> None:

@@ -41,7 +41,7 @@ from typing import Any
 
 from clearml_utils import capture
 from clearml_utils.connection import Connection
-from clearml_utils.delivery import Projects, safe_name, safe_segment
+from clearml_utils.delivery import Projects, safe_file, safe_name, safe_segment
 from clearml_utils.errors import RegistryError, Rejected
 from clearml_utils.options import Options
 
@@ -263,7 +263,7 @@ class Registry:
         local = folder / f"{uuid.uuid4().hex}{made.suffix}"
         try:
             made.write(local)
-            path = f"{safe_segment(project)}/.models/{safe_segment(name)}/{local.name}"
+            path = f"{safe_file(project)}/models/{safe_file(name)}/{local.name}"
             return self.connection.upload(path, local, made.content_type)
         finally:
             local.unlink(missing_ok=True)
@@ -439,7 +439,7 @@ class Registry:
         if folder is None:
             return Path(got)
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{safe_segment(version.name)}-v{version.version}{Path(got).suffix}"
+        target = folder / f"{safe_file(version.name)}-v{version.version}{Path(got).suffix}"
         target.write_bytes(Path(got).read_bytes())
         return target
 

@@ -168,6 +168,13 @@ class Sender:
                 segment.close()
         return count
 
+    def adopt_quietly(self) -> int:
+        """`adopt`, leaving what cannot be delivered now."""
+        try:
+            return self.adopt()
+        except Unreachable:
+            return 0
+
     def _wait_out(self, error: Unreachable) -> None:
         if self._failures == 0:
             log.warning("ClearML is away; records wait in %s: %s", self._recorder.options.spool, error)

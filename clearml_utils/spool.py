@@ -167,10 +167,10 @@ class Segment:
         self.blobs.mkdir(exist_ok=True, mode=0o700)
         return self.blobs / f"{uuid.uuid4().hex}{suffix}"
 
-    def close(self) -> None:
-        """Let go; an empty segment is removed, another may adopt the rest."""
+    def close(self, *, discard: bool = False) -> None:
+        """Let go; an empty segment is removed, or any with `discard`; another process may adopt the rest."""
         with self._guard:
-            empty = not self._db.execute("SELECT 1 FROM ops LIMIT 1").fetchone()
+            empty = discard or not self._db.execute("SELECT 1 FROM ops LIMIT 1").fetchone()
             self._db.close()
             if empty:
                 for path in (self.path, self.path.with_suffix(".db-wal"), self.path.with_suffix(".db-shm")):

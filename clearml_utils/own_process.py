@@ -1,0 +1,119 @@
+"""A process of its own for code that wants ClearML's automatic logging.
+
+ClearML's framework hooks (scikit-learn and joblib models, matplotlib figures, argparse, console, resources) come with
+`Task.init`, which is one per process and patches what it finds. So it gets a process: the function runs there, under
+the ClearML
+task that already is the record of the current run, and its result comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cloudpickle
+
+from clearml_utils.errors import TrackingError
+from clearml_utils.lifecycle import current_record
+
+T = TypeVar("T")
+
+
+def run_in_own_process(
+    function: Callable[..., T],
+    /,
+    *args: Any,
+    argv: list[str] | None = None,
+    timeout: float | None = None,
+    **kwargs: Any,
+) -> T:
+    """Call `function(*args, **kwargs)` in a new process under ClearML's own automatic logging.
+
+    Parameters
+    ----------
+    function
+        Anything cloudpickle takes.
+    argv
+        `sys.argv[1:]` there, for code that parses arguments: the parsed ones become parameters.
+    timeout
+        Seconds after which the process is killed.
+
+    Returns
+    -------
+    Any
+        What the function returned.
+
+    Raises
+    ------
+    Exception
+        What the function raised.
+    TrackingError
+        The process ended without a result.
+
+    Notes
+    -----
+    Outside a tracked run, or where ClearML is not to be reached within five seconds, the function runs there without
+    logging.
+    """
+    record = current_record()
+    task = record.wait_for_id() if record else None
+    with tempfile.TemporaryDirectory(prefix="clearml_utils-") as name:
+        folder = Path(name)
+        (folder / "call").write_bytes(cloudpickle.dumps((function, args, kwargs)))
+        command = [sys.executable, "-m", "clearml_utils.own_process", str(folder), task or "", *(argv or [])]
+        path = os.pathsep.join(p or str(Path.cwd()) for p in sys.path)
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        sys.stdout.write(done.stdout)
+        result = folder / "result"
+        if not result.is_file():
+            raise TrackingError(
+                f"the process ended with {done.returncode} and no result", where=task or "", hint=done.stderr[-2_000:]
+            )
+        raised, value = pickle.loads(result.read_bytes())  # noqa: S301 - our own child wrote it, in a directory of ours
+    if raised:
+        raise value
+    return value  # type: ignore[no-any-return]
+
+
+def _child(folder: Path, task_id: str, argv: list[str]) -> None:
+    # the SDK forks a reporter beside a process unless told otherwise; a file is the one way that it listens to
+    config = folder / "clearml.conf"
+    base = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
+    own = base.read_text() if base.is_file() else ""
+    config.write_text(own + "\nsdk.development.report_use_subprocess: false\n")
+    os.environ["CLEARML_CONFIG_FILE"] = str(config)
+    sys.argv = ["task", *argv]
+    logged = None
+    if task_id:
+        from clearml import Task  # noqa: PLC0415 - after its configuration is in place
+
+        logged = Task.init(
+            continue_last_task=task_id, auto_connect_frameworks=True, auto_connect_arg_parser=True, output_uri=True
+        )
+    function, args, kwargs = pickle.loads((folder / "call").read_bytes())  # noqa: S301 - our own parent wrote it
+    try:
+        outcome = (False, function(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - it is raised in the parent
+        outcome = (True, error)
+    (folder / "result.new").write_bytes(cloudpickle.dumps(outcome))
+    (folder / "result.new").rename(folder / "result")
+    if logged is not None:
+        logged.flush(wait_for_uploads=True)
+    os._exit(0)  # without the SDK's exit handler: how the task ends is the parent's to say
+
+
+if __name__ == "__main__":
+    _child(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

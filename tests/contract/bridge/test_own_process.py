@@ -1,0 +1,67 @@
+"""ClearML's own automatic logging, in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from clearml_utils import flow, run_in_own_process, task
+from tests.contract.bridge.reading import Reader
+
+pytestmark = [pytest.mark.xdist_group("prefect")]
+
+
+def train() -> float:
+    """A training with no logging call in it."""
+    import argparse
+    import tempfile
+    from pathlib import Path
+
+    import joblib
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from sklearn.linear_model import LinearRegression
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--slope", type=float, default=2.0)
+    args = parser.parse_args()
+    model = LinearRegression().fit([[0], [1], [2]], [0, args.slope, 2 * args.slope])
+    plt.plot([0, 1, 2], model.predict([[0], [1], [2]]))
+    plt.title("fitted line")
+    plt.show()
+    print("the slope is", round(float(model.coef_[0]), 3))
+    joblib.dump(model, Path(tempfile.mkdtemp()) / "line.pkl")
+    return float(model.coef_[0])
+
+
+def test_a_training_with_no_logging_call_is_recorded(tracked: Reader):
+    """Parameters from argparse, a plot, the model file and console read back; the task ends as Prefect says, once."""
+
+    @task(task_type="training")
+    def training() -> float:
+        return run_in_own_process(train, argv=["--slope", "3"], timeout=180)
+
+    @flow(project="Bridge")
+    def automatic():
+        return training()
+
+    state = automatic(return_state=True)
+    assert state.result() == pytest.approx(3.0)
+    (child,) = tracked.children(state.state_details.flow_run_id)
+    assert child["status"] == "completed"
+    assert child["hyperparams"]["Args"]["slope"]["value"] == "3.0"
+    assert "the slope is 3.0" in "\n".join(tracked.log(child))
+    assert [m["name"] for m in child["models"]["output"]] == ["line"]
+    assert tracked.plots(child)
+    assert tracked.values(child) == {"result": pytest.approx(3.0)}
+
+
+def test_what_the_function_raises_is_raised_here(tracked: Reader):
+    """An exception in the other process is the caller's."""
+
+    def wrong() -> None:
+        raise ZeroDivisionError("in there")
+
+    with pytest.raises(ZeroDivisionError, match="in there"):
+        run_in_own_process(wrong, timeout=120)
