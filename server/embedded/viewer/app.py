@@ -208,7 +208,7 @@ class Pages:
 async def _compare_form(request: Request) -> Response:
     """Take the table's tick boxes to the address of a comparison, which can be kept and sent."""
     kind = "models" if request.path_params["kind"] == "models" else "experiments"
-    ids = ",".join(request.query_params.getlist("id")[: compare.MOST])
+    ids = ",".join(request.query_params.getlist("id")[: compare.MOST]) or "-"
     return RedirectResponse(f"/projects/*/compare-{kind};ids={ids}", 303)
 
 
