@@ -82,8 +82,8 @@ def _sums(values: Floats, starts: Ints, here: Ints, people: int) -> Floats:
 
 
 def acute_cut(step: Floats) -> float:
-    """Size from which a rise counts as acute: the 90th percentile of |b - a|, never a change of nothing."""
-    return float(np.quantile(np.abs(step), ACUTE)) if len(step) else np.inf
+    """Size from which a rise counts as acute: the 90th percentile of |b - a|; no rise does where that is nothing."""
+    return float(np.quantile(np.abs(step), ACUTE)) or np.inf if len(step) else np.inf
 
 
 def relative_sd(sd: Floats, mean: Floats, n: Ints, scale: tuple[float, float]) -> Floats:

@@ -165,9 +165,9 @@ class Trees:
 class Boosting:
     """Gradient boosting of the distance from a base in units of the person's spread.
 
-    `loss` "squared_error" forecasts a mean, "absolute_error" a median, "quantile" the given `quantile`; `rounds` trees, or as many as
-    forward chaining finds best. For
-    a mean, rows weigh by the square of the spread, which makes the loss one of the raw scale.
+    `loss` "squared_error" forecasts a mean, "absolute_error" a median, "quantile" the given `quantile`. There are
+    `rounds` trees, or as many as forward chaining finds best. For a mean, rows weigh by the square of the spread, which
+    makes the loss one of the raw scale.
     """
 
     name: str = "boosting"
