@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from clearml_utils import current_record, flow, task
 from flows import settings as product
+from flows.analyse.drift import item_drift
 from flows.analyse.frame import Frame, build_frame
 from flows.analyse.group import group_effects
 from flows.analyse.indices import indices
@@ -60,8 +62,13 @@ def describe(settings: Settings, frame: Frame, target: str) -> Analysis:
     """Indices and reports of everybody, and what holds of the group."""
     spec = frame.schema.target(target)
     table = indices(panel(frame, spec.name, spec.items))
+    drifts = item_drift(frame.data, frame.schema.items)
     with Store.open(settings.database) as store:
         prompts = _due(store, [str(p) for p in table["person"]])
+        # what the monitor reads, and trains anew upon
+        store.facts.set("drift", [d.item for d in drifts if d.drifts])
+    if drifts:
+        current_record().table("input drift", pd.DataFrame([asdict(d) for d in drifts]))
     reports = build_reports(frame, spec.name, table, prompts)
     analysis = Analysis(
         frame.schema.study, frame.schema.survey_version, spec.name, frame.data_hash, frame.data, frame.quality, table,

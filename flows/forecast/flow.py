@@ -43,7 +43,7 @@ def training(target: str | None = None) -> ModelVersion:
     return found
 
 
-@flow(name="train", capture="summary")
+@flow(name="train", capture="summary", validate_parameters=False)
 def train(analysis: Analysis) -> ModelVersion:
     """Compare all candidates, fit the forecaster, register it, and promote it if it is better beyond doubt."""
     settings = product.load()
@@ -56,7 +56,7 @@ def train(analysis: Analysis) -> ModelVersion:
     return promoted
 
 
-@flow(name="forecast", capture="summary")
+@flow(name="forecast", capture="summary", validate_parameters=False)
 def forecast(analysis: Analysis) -> list[Forecast]:
     """Forecast everybody's next beep with the champion, training one where there is none."""
     settings = product.load()
@@ -77,6 +77,9 @@ def beeps_of(analysis: Analysis, settings: Settings) -> Panel:
 def negative(analysis: Analysis) -> bool:
     """Whether a high value of the target is the unpleasant one."""
     return not analysis.reports or analysis.reports[0].polarity == "negative"
+
+
+# an Analysis holds a DataFrame, which pydantic cannot check; so `train` and `forecast` do not validate parameters
 
 
 @task(name="compare candidates", capture="summary")
