@@ -139,7 +139,9 @@ class Policy:
         ValueError
             A field or kind is unknown or a quiet hour is no time: written by a newer Moodflow, or by hand.
         """
-        fields: dict[str, Any] = json.loads(text)
+        fields: Any = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("a policy is a JSON object: `moodflow policy write` shows one")  # noqa: TRY004 - as said above
         if unknown := set(fields) - set(cls.__dataclass_fields__):
             raise ValueError(f"a policy has no field {sorted(unknown)}: written by a newer Moodflow? Update this one")
         known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

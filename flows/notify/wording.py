@@ -64,7 +64,7 @@ def write(
     words = {**facts, "scale": scale_name(templates, facts)}
     try:
         text = _compiled(language, templates[kind]).render(f=words, e=evidence, zone=timezone).strip()
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise WordingError(f"wording of {kind!r} in {language!r} fails: {error}") from error
     return fitting(escape(text), CAPTION_LIMIT, kind)
 

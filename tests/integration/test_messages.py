@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from flows.analyse.reports import build_reports
 from flows.clock import SharedClock
 from flows.collect.rows import KEYS
 from flows.forecast import Forecast
-from flows.store import Prompt, Store
+from flows.store import Prompt, Response, Store
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -28,9 +29,7 @@ LIKERT = ("cheerful", "calm", "sad", "anxious", "irritable", "energetic")
 
 
 @pytest.fixture
-def home(
-    tmp_path: Path, prefect_server: str, clearml_server: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def home(tmp_path: Path, prefect_server: str, clearml_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in clearml_server.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MOODFLOW_HOME", str(tmp_path / "home"))
@@ -194,3 +193,51 @@ def test_messages_go_on_while_clearml_is_away(home, store, monkeypatch):
 
     monkeypatch.setattr("flows.notify.flow.registry.champion", unreachable)
     assert choose_policies.fn(*settings) == known
+
+
+def test_policies_are_compared_as_experiments_and_a_better_one_is_promoted(home, store):
+    """Two registered versions, people drawn by hash, an experiment per arm; who answers more becomes champion."""
+    from clearml_utils import registry
+    from flows import settings as product
+    from flows.notify.flow import COMPARISON, choose_policies, compare_policies, notify, register
+    from flows.notify.policies import Comparison, arm
+    from flows.notify.policy import NAME, Policy
+
+    people = enrol(store, 60)
+    analysis = analysed(store, people)
+    project = product.load().project
+    choose_policies.fn(home / "private.db", project, NOW)
+    register(replace(Policy(), variant="brief", charts=()), project)
+    store.facts.set(
+        COMPARISON, {"name": "brief", "arms": ["1", "2"], "since": (NOW - timedelta(minutes=1)).isoformat()}
+    )
+    notify(analysis, [])
+    drawn = {p: arm(p, Comparison("brief", ("1", "2"))) for p in people}
+    assert {m.person: m.policy_version for m in store.messages.all()} == drawn
+    survey = store.surveys.of_study("mood")
+    for k, (person, version) in enumerate(drawn.items()):
+        for beep in range(3):
+            at = NOW + timedelta(hours=1 + 2 * beep)
+            key = f"{person}-after-{beep}"
+            store.prompts.add(
+                [Prompt(key, person, "mood", survey.version, 16, beep, at, at + timedelta(hours=1), "Europe/Moscow")]
+            )
+            store.prompts.sent(key, None, at)
+            if version == "2" or (k + beep) % 3 == 0:
+                store.responses.add(
+                    Response(f"{key}-1", key, person, "mood", survey.version, 1, "complete", 16, beep, at, at, at, at + timedelta(minutes=9), "Europe/Moscow", {})
+                )  # fmt: skip
+    later = replace(analysis, reports=tuple(_next_day(r) for r in analysis.reports))
+    verdicts = compare_policies(later, promote=True)
+    assert "more answers" in str(verdicts["2"])
+    champion = registry.champion(NAME, project)
+    assert champion is not None
+    assert champion.version == 2
+    assert store.facts.get(COMPARISON) is None
+    assert choose_policies.fn(home / "private.db", project, NOW).champion.policy.variant == "brief"
+
+
+def _next_day(report):
+    """The same person a day on, feeling as before."""
+    last = report.series[-1][1]
+    return replace(report, series=(*report.series, (NOW + timedelta(hours=30), last)))
