@@ -39,23 +39,28 @@ class WebApp:
     def __init__(self, state: State, folder: Path) -> None:
         self.state = state
         self.folder = folder.resolve()
+        beside = (
+            self.folder / "widgets",
+            self.folder.parent / "widgets",
+        )  # the reports' embedded plots, a build of its own
+        self.widgets = next((path for path in beside if (path / "index.html").is_file()), self.folder)
 
     async def handle(self, request: Request) -> Response:
         """Answer one path."""
         path = request.path_params["path"]
+        folder = self.folder
+        if path.startswith("widgets/"):
+            path, folder = path.removeprefix("widgets/"), self.widgets
         if path == "configuration.json":
             return JSONResponse(configuration(self.state, request), headers={"Cache-Control": "no-store"})
         if path == "credentials.json":
             # the web app's own account, for logging in by name only; with passwords nobody needs it
             keys = None if self.state.auth.password_mode else self.state.web_keys
             return JSONResponse(keys or {}, 200 if keys else 404, headers={"Cache-Control": "no-store"})
-        if path.startswith("service/"):
-            return JSONResponse({}, 404)
-        target = (self.folder / path).resolve()
-        if path and target.is_relative_to(self.folder) and target.is_file():
+        target = (folder / path).resolve()
+        if path and target.is_relative_to(folder) and target.is_file():
             return FileResponse(target, headers={"Cache-Control": IMMUTABLE if "-" in target.stem else "no-cache"})
-        page = self.folder / ("widgets/index.html" if path.startswith("widgets/") else "index.html")
-        return FileResponse(page, headers={"Cache-Control": "no-cache"})
+        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 def application(state: State) -> Starlette:
