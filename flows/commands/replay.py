@@ -198,7 +198,7 @@ class Replayer:
     def _live(self, start: datetime, end: datetime) -> None:
         """Go from prompt to prompt, answering in between."""
         moments = sorted({p.slot_at for _, _, p in self.planned.values() if start < p.slot_at <= end})
-        for moment, following in zip(moments, [*moments[1:], end], strict=True):
+        for moment, following in zip(moments, [*moments, end][1:], strict=True):
             self._submit_until(moment)
             self.clock.set(max(moment, self.clock.now()))
             due = {key: self.planned.pop(key) for key in [k for k, v in self.planned.items() if v[2].slot_at == moment]}
