@@ -33,7 +33,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     ],
     "streak": [({"days": 21, **_SPAN}, {})],
     "compliance": [({"answered": 50, "prompts": 56, "share": 0.893, **_SPAN}, {})],
-    "missed": [({"missed": 5, "since": _TIME}, {})],
+    "missed": [({"missed": missed, "of": 8, "since": _TIME}, {}) for missed in (4, 8)],
     "reminder": [({"sent": _TIME, "until": _TIME}, {"prompt": "q"})],
 }  # fmt: skip
 """Facts and evidence of every kind; counts are added in every plural form."""

@@ -44,7 +44,7 @@ _COOLDOWN_DAYS = {
     "forecast": 3.0,
     "streak": 3.0,
     "compliance": 7.0,
-    "missed": 2.0,
+    "missed": 3.0,
     "reminder": 0.12,
 }
 
@@ -79,8 +79,8 @@ class Policy:
         Least share of variance a rhythm must explain to be worth telling.
     reminder_after, reminder_left
         Minutes a prompt must have been open, and must still be open, for a reminder.
-    missed_in_a_row
-        Unanswered prompts in a row before a person is asked whether all is well with the schedule.
+    missed_in_a_row, missed_among
+        Unanswered prompts in a row, or half of so many, before a person is reminded that the schedule can be changed.
     charts
         Kinds that come with a chart.
     wording
@@ -103,6 +103,7 @@ class Policy:
     reminder_after: int = 15
     reminder_left: int = 10
     missed_in_a_row: int = 4
+    missed_among: int = 8
     charts: tuple[str, ...] = ("change", "trend", "unusual_day", "recovery", "summary", "forecast")
     wording: Mapping[str, Mapping[str, str]] = field(default_factory=shipped)
 

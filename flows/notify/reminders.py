@@ -1,10 +1,11 @@
-"""Reminders: an open prompt that waits, or several in a row that went by."""
+"""Reminders: an open prompt that waits, or several lately that went by."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from flows.notify.context import Context, Send, Skip
+from flows.notify.context import Context, Send, Skip, Waiting
 from flows.notify.policy import Policy
 
 
@@ -23,15 +24,21 @@ def reminder(context: Context, policy: Policy) -> Send | Skip:
 
 
 def missed(context: Context, policy: Policy) -> Send | Skip:
-    """Several prompts in a row without an answer, up to now."""
-    closed = [p for p in context.prompts if not p.open or p.expires_at <= context.now]
+    """Several prompts in a row without an answer up to now, or half of the last ones."""
+    closed = [p for p in context.prompts if p.answered or not p.open or p.expires_at <= context.now]
     row = 0
     while row < len(closed) and not closed[-1 - row].answered:
         row += 1
-    if any(p.answered for p in context.prompts if closed and p.sent_at > closed[-1].sent_at):
-        row = 0
-    if row < policy.missed_in_a_row:
-        return Skip("missed", "too few prompts in a row went by")
-    first = closed[-row]
-    facts = {"missed": row, "since": first.sent_at.isoformat()}
-    return Send("missed", f"missed:{first.prompt_id}", facts, {"n": row})
+    if row >= policy.missed_in_a_row:
+        return _missed(closed[-row:])
+    last = closed[-policy.missed_among :]
+    if len(last) == policy.missed_among and 2 * sum(not p.answered for p in last) >= len(last):
+        return _missed(last)
+    return Skip("missed", "too few prompts went by")
+
+
+def _missed(prompts: Sequence[Waiting]) -> Send:
+    without = [p for p in prompts if not p.answered]
+    first = without[0]
+    facts = {"missed": len(without), "of": len(prompts), "since": first.sent_at.isoformat()}
+    return Send("missed", f"missed:{first.prompt_id}", facts, {"n": len(prompts)})

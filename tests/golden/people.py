@@ -141,6 +141,7 @@ def everybody() -> dict[str, Constructed]:
         "seven-in-a-row": person("seven-in-a-row", 7, beeps=2),
         "faithful": report(told(steady, "summary", "streak"), n_prompts=64, compliance=0.9375),
         "went-quiet": prompts(told(steady, *QUIETED), "answered", "missed", "missed", "missed", "missed", "missed"),
+        "every-other": prompts(told(steady, *QUIETED), *["missed", "answered"] * 4),
         "prompt-open": prompts(told(steady, *QUIETED), "answered", "open"),
         "too-few": person("too-few", 2),
         "asleep": context(steady, now=START + timedelta(days=15, hours=13)),
