@@ -17,12 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # it ships no types
 
 from clearml_utils.errors import TrackingError
 from clearml_utils.lifecycle import current_record
 
 T = TypeVar("T")
+_PATIENCE_SECONDS = 30.0
+_START = (
+    "import sys, pathlib; from clearml_utils.own_process import child; child(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
+)
 
 
 def run_in_own_process(
@@ -58,15 +62,15 @@ def run_in_own_process(
 
     Notes
     -----
-    Outside a tracked run, or where ClearML is not to be reached within five seconds, the function runs there without
+    Outside a tracked run, or where ClearML is not to be reached within half a minute, the function runs there without
     logging.
     """
     record = current_record()
-    task = record.wait_for_id() if record else None
+    task = record.wait_for_id(_PATIENCE_SECONDS) if record else None
     with tempfile.TemporaryDirectory(prefix="clearml_utils-") as name:
         folder = Path(name)
         (folder / "call").write_bytes(cloudpickle.dumps((function, args, kwargs)))
-        command = [sys.executable, "-m", "clearml_utils.own_process", str(folder), task or "", *(argv or [])]
+        command = [sys.executable, "-c", _START, str(folder), task or "", *(argv or [])]
         path = os.pathsep.join(p or str(Path.cwd()) for p in sys.path)
         done = subprocess.run(
             command,
@@ -77,6 +81,7 @@ def run_in_own_process(
             check=False,
         )
         sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
         result = folder / "result"
         if not result.is_file():
             raise TrackingError(
@@ -88,7 +93,8 @@ def run_in_own_process(
     return value  # type: ignore[no-any-return]
 
 
-def _child(folder: Path, task_id: str, argv: list[str]) -> None:
+def child(folder: Path, task_id: str, *argv: str) -> None:
+    """Be the process: set up the automatic logging, call the function, write its outcome, end."""
     # the SDK forks a reporter beside a process unless told otherwise; a file is the one way that it listens to
     config = folder / "clearml.conf"
     base = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
@@ -96,7 +102,7 @@ def _child(folder: Path, task_id: str, argv: list[str]) -> None:
     config.write_text(own + "\nsdk.development.report_use_subprocess: false\n")
     os.environ["CLEARML_CONFIG_FILE"] = str(config)
     sys.argv = ["task", *argv]
-    logged = None
+    logged: Any = None
     if task_id:
         from clearml import Task  # noqa: PLC0415 - after its configuration is in place
 
@@ -113,7 +119,3 @@ def _child(folder: Path, task_id: str, argv: list[str]) -> None:
     if logged is not None:
         logged.flush(wait_for_uploads=True)
     os._exit(0)  # without the SDK's exit handler: how the task ends is the parent's to say
-
-
-if __name__ == "__main__":
-    _child(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -50,7 +50,7 @@ def test_a_training_with_no_logging_call_is_recorded(tracked: Reader):
     assert state.result() == pytest.approx(3.0)
     (child,) = tracked.children(state.state_details.flow_run_id)
     assert child["status"] == "completed"
-    assert child["hyperparams"]["Args"]["slope"]["value"] == "3.0"
+    assert float(child["hyperparams"]["Args"]["slope"]["value"]) == 3
     assert "the slope is 3.0" in "\n".join(tracked.log(child))
     assert [m["name"] for m in child["models"]["output"]] == ["line"]
     assert tracked.plots(child)
