@@ -1,0 +1,90 @@
+"""What is shipped for running the flows elsewhere, checked as what it is."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import inspect
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from flows.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "deployments"
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((HERE / "compose.yaml").read_text())
+
+
+def test_the_production_compose_publishes_nothing_beyond_loopback_and_pins_its_images(compose):
+    """Ports on loopback; images with a version; limits for each; databases on a network without a way out."""
+    for name, service in compose["services"].items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert ":" in service["image"]
+        assert not service["image"].endswith(":latest")
+        assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}
+    assert compose["services"]["postgres"]["networks"] == ["stores"]
+    assert compose["networks"]["stores"]["internal"] is True
+
+
+def test_the_example_environment_names_what_compose_asks_for():
+    """Every variable without a default is in the example, and the example holds no value."""
+    asked = set(re.findall(r"\$\{(\w+):\?", (HERE / "compose.yaml").read_text()))
+    lines = [line for line in (HERE / "production.env.example").read_text().splitlines() if not line.startswith("#")]
+    given = dict(line.split("=", 1) for line in lines)
+    assert asked == given.keys()
+    assert set(given.values()) == {""}
+    known = {f"MOODFLOW_{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in given if name.startswith("MOODFLOW_")} <= known
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "systemd").glob("*.service")), ids=lambda p: p.stem)
+def test_units_are_confined_and_keep_secrets_out(path):
+    """Each unit parses, restarts, has a private state directory, and takes secrets from a file alone."""
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str
+    unit.read_string(path.read_text())
+    service = unit["Service"]
+    assert service["User"] == "moodflow"
+    assert service["StateDirectoryMode"] == "0700"
+    assert service["UMask"] == "0077"
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["Restart"] == "always"
+    assert not re.search(r"KEY|TOKEN|SECRET|PASSWORD", service["Environment"])
+    assert service["ExecStart"].startswith("/opt/moodflow/.venv/bin/")
+
+
+def test_the_docker_pool_is_a_valid_base_job_template():
+    """Every placeholder of the job is a variable with a schema; the schema is one."""
+    pool = json.loads((HERE / "pools" / "docker.json").read_text())
+    used = set(re.findall(r"\{\{ (\w+) \}\}", json.dumps(pool["job_configuration"])))
+    assert used == pool["variables"]["properties"].keys()
+    jsonschema.Draft202012Validator.check_schema(pool["variables"])
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "automations").glob("*.yaml")), ids=lambda p: p.stem)
+def test_automations_are_what_prefect_reads(path):
+    """Prefect's own schema takes each file."""
+    from prefect.events.schemas.automations import AutomationCore
+
+    core = AutomationCore.model_validate(yaml.safe_load(path.read_text()))
+    assert core.enabled
+    assert core.actions
+
+
+def test_every_deployment_names_a_flow_that_exists_and_parameters_it_takes():
+    """Entrypoints import; parameters are the flow's; every flow of the product has a limit of one run at a time."""
+    for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
+        module, _, name = one["entrypoint"].rpartition(":" if ":" in one["entrypoint"] else ".")
+        found = getattr(importlib.import_module(module.removesuffix(".py").replace("/", ".")), name)
+        assert one.get("parameters", {}).keys() <= inspect.signature(found.fn).parameters.keys()
+        assert one["concurrency_limit"]["limit"] == 1
+        assert one["schedules"]
