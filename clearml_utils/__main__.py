@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what waits in the spool").set_defaults(do=_status)
     compare = commands.add_parser("compare", help="models or experiments side by side")
     compare.add_argument("names", nargs="+", help="a model's name, or ids of experiments")
-    compare.add_argument("--project", default="Prefect")
+    compare.add_argument("--project", default=Options.load().project)
     compare.add_argument("--experiments", action="store_true", help="the names are ids of ClearML tasks")
     compare.add_argument("--html", help="write a page with table and plots here")
     compare.add_argument("--record", action="store_true", help="store the comparison as a ClearML task")
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, do in (("versions", _versions), ("promote", _promote), ("rollback", _rollback)):
         one = commands.add_parser(name)
         one.add_argument("name", help="the model's name")
-        one.add_argument("--project", default="Prefect")
+        one.add_argument("--project", default=Options.load().project)
         if name == "promote":
             one.add_argument("version", type=int)
         if name != "versions":

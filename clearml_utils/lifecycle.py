@@ -24,6 +24,7 @@ from clearml_utils import links, parameters
 from clearml_utils.environment import script
 from clearml_utils.errors import TrackingError
 from clearml_utils.logs import listen
+from clearml_utils.options import Options
 from clearml_utils.pipeline import Graph, Step
 from clearml_utils.record import NULL, Capture, Record
 from clearml_utils.recorder import Recorder, recorder
@@ -34,7 +35,6 @@ CURRENT: ContextVar[str] = ContextVar("clearml_utils_run", default="")
 FLOW: ContextVar[str] = ContextVar("clearml_utils_flow_run", default="")
 T = TypeVar("T")
 META = "__clearml_utils__"
-DEFAULT_PROJECT = "Prefect"
 _IN_PROCESS = {"ThreadPoolTaskRunner", "ConcurrentTaskRunner", "SequentialTaskRunner"}
 _SETTLE_SECONDS = 8.0
 
@@ -152,7 +152,7 @@ def _open_task(rec: Recorder, meta: Meta, task_run: Any, values: dict[str, Any])
     body = {
         "name": task_run.name,
         "type": meta.task_type,
-        "project": meta.project or (flow_meta.project if flow_meta else None) or DEFAULT_PROJECT,
+        "project": meta.project or (flow_meta.project if flow_meta else None) or Options.load().project,
         "flow": flow_context.flow.name if flow_context and flow_context.flow else "",
         "parent": flow_run or None,
         "tags": sorted(task_run.tags or ()),
@@ -269,7 +269,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
     body = {
         "name": flow_run.name,
         "type": "controller",
-        "project": meta.project or DEFAULT_PROJECT,
+        "project": meta.project or Options.load().project,
         "flow": flow.name,
         "parent": parent if parent in rec.graphs and parent != record.run else None,
         "also": [dummy] if dummy else [],
@@ -280,7 +280,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
                 "version": version,
                 "prefect_flow_run": record.run,
                 "prefect_flow": flow.name,
-                "project": meta.project or DEFAULT_PROJECT,
+                "project": meta.project or Options.load().project,
                 "prefect_name": flow_run.name,
                 "prefect_url": links.flow_run_url(record.run),
                 "prefect_parent_task_run": dummy,

@@ -17,6 +17,8 @@ class Options:
     ----------
     off
         Record nothing, ask nobody.
+    project
+        ClearML project of flows that name none.
     spool
         Directory of the records that wait for delivery.
     spool_max_mb
@@ -34,6 +36,7 @@ class Options:
     """
 
     off: bool = False
+    project: str = "Prefect"
     spool: Path = Path()
     spool_max_mb: float = 512.0
     artifact_max_mb: float = 50.0
@@ -59,4 +62,4 @@ def _truth(text: str) -> bool:
     return text.strip().lower() in {"1", "true", "yes", "on"}
 
 
-_CONVERT: dict[str, Any] = {"bool": _truth, "Path": Path, "float": float, "int": int}
+_CONVERT: dict[str, Any] = {"bool": _truth, "str": str, "Path": Path, "float": float, "int": int}

@@ -21,7 +21,7 @@ import prefect
 
 from clearml_utils import links, prefect_api
 from clearml_utils.delivery import MARK, OURS, find
-from clearml_utils.lifecycle import DEFAULT_PROJECT
+from clearml_utils.options import Options
 from clearml_utils.pipeline import Graph, Step
 from clearml_utils.recorder import Recorder, recorder
 from clearml_utils.spool import is_held
@@ -287,7 +287,7 @@ def _context(rec: Recorder, controller: str) -> tuple[str, str]:
     )["tasks"][0]
     properties = (row.get("hyperparams") or {}).get("properties") or {}
     value = {name: str(item.get("value") or "") for name, item in properties.items()}
-    return value.get("project") or DEFAULT_PROJECT, value.get("prefect_flow", "")
+    return value.get("project") or Options.load().project, value.get("prefect_flow", "")
 
 
 def _create(rec: Recorder, run: Any, flow_run: str, context: tuple[str, str]) -> None:

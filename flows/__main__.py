@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,7 +167,9 @@ def spread(arguments: Sequence[str], option: str) -> list[str]:
 def main() -> None:
     """Run the command line; a known error is one text, not a traceback."""
     try:
-        stacks.adopt(product.load().home)
+        settings = product.load()
+        stacks.adopt(settings.home)
+        os.environ.setdefault("CLEARML_UTILS_PROJECT", settings.project)
         sys.exit(app(spread(sys.argv[1:], "--train"), standalone_mode=False) or 0)
     except CommandError as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from clearml_utils import flow
 from flows.analyse.flow import analyse
@@ -32,7 +33,7 @@ def cycle(target: str | None = None, dry_run: bool = False) -> CycleResult:  # n
         Render the messages for review instead of sending them.
     """
     collect()
-    analysis = analyse(target)
-    forecasts = forecast(analysis)
+    analysis: Any = analyse(target)
+    forecasts: Any = forecast(analysis)
     notify(analysis, forecasts, dry_run=dry_run)
     return CycleResult(analysis.data_hash, len(analysis.reports), len(forecasts))

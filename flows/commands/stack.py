@@ -154,7 +154,7 @@ def running(
     home = settings.home.resolve()
     with lock(home):
         stack = Stack(home)
-        stack.environment["MOODFLOW_HOME"] = str(home)
+        stack.environment |= {"MOODFLOW_HOME": str(home), "CLEARML_UTILS_PROJECT": settings.project}
         try:
             free = ports.chosen(strict=strict_ports)
             prefect = _start_prefect(stack, free, os.environ)

@@ -86,6 +86,7 @@ def negative(analysis: Analysis) -> bool:
 def compare_candidates(beeps: Panel) -> Backtest | None:
     """Backtest; None where nobody has answered enough for one."""
     record = current_record()
+    record.values({"people": len(beeps.persons)})
     try:
         result = backtest(beeps)
     except TooFewAnswers as error:

@@ -136,12 +136,12 @@ def check_one_child_per_task_run(demo: Demo):
     flow_of, parent_of, status_of = {}, {}, {}
     for task in tasks.values():
         properties = {k: v["value"] for k, v in (task.get("hyperparams") or {}).get("properties", {}).items()}
-        if "task_run_id" in properties:
-            by_run[properties["task_run_id"]] += 1
-            parent_of[properties["task_run_id"]] = task.get("parent")
-            status_of[properties["task_run_id"]] = task["status"]
-        elif "flow_run_id" in properties:
-            flow_of[properties["flow_run_id"]] = task["id"]
+        if "prefect_task_run" in properties:
+            by_run[properties["prefect_task_run"]] += 1
+            parent_of[properties["prefect_task_run"]] = task.get("parent")
+            status_of[properties["prefect_task_run"]] = task["status"]
+        elif "prefect_flow_run" in properties:
+            flow_of[properties["prefect_flow_run"]] = task["id"]
     runs = [r for r in demo.runs("task_runs") if not _wraps_a_flow(r)]
     assert runs
     assert {r["id"]: by_run[r["id"]] for r in runs if by_run[r["id"]] != 1} == {}
@@ -248,7 +248,7 @@ def test_a_real_study_keeps_its_own_time(tmp_path):
         assert values.sum() == answered[items].sum().sum()
         check_one_child_per_task_run(demo)
         check_lineage(demo)
-        frames = [t for t in demo.tasks() if t["name"].startswith("frame")]
+        frames = [t for t in demo.tasks() if t["name"].startswith("read the Sheet")]
         assert any("3946" in json.dumps(t) for t in frames)
     finally:
         assert stop(demo) == []
