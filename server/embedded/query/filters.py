@@ -23,6 +23,7 @@ METRIC_VALUES = frozenset(
 )  # fmt: skip
 LONG = 500  # values that still go as parameters of their own
 TAG_FIELDS = ("tags", "system_tags")
+MODEL_USE = {"models.input.model": "input", "models.output.model": "output"}
 NARROW = frozenset({"id", "project", "parent", "task"})
 
 
@@ -146,6 +147,10 @@ def conditions(  # noqa: C901 - one branch per family of filters reads best flat
         elif key in patterns:
             sql, values = matching(f'{kind.table}."{key}"', str(value))
             where.add(sql, *values)
+        elif kind.table == "task" and key in MODEL_USE:
+            inside, found = among("task_model.model", [value] if isinstance(value, str) else _strings(value, key))
+            used = f"SELECT task FROM task_model WHERE side = '{MODEL_USE[key]}' AND {inside}"  # noqa: S608
+            where.add(f"task.id IN ({used})", *found)
         elif metric(key):
             _metric_range(kind, where, key, value)
         elif key.partition(".")[0] in kind.fields and key != "path":

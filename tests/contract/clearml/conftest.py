@@ -72,7 +72,7 @@ def environment(clearml_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def scenario(environment: dict[str, str], tmp_path: Path) -> Scenario:
     """Run a script against the server; returns what it answered."""
 
-    def run(script: str, timeout: float = 120, **extra: str) -> dict[str, Any]:
+    def run(script: str, timeout: float = 300, **extra: str) -> dict[str, Any]:
         path = tmp_path / "scenario.py"
         path.write_text(PREAMBLE + textwrap.dedent(script))
         done = subprocess.run(

@@ -18,8 +18,6 @@ AGENT_CONFIG = """
 agent.worker_name: contract
 agent.package_manager.system_site_packages: true
 agent.package_manager.type: pip
-agent.enable_git_ask_pass: false
-agent.poll_queue_seconds: 1
 sdk.development.report_use_subprocess: false
 """
 
@@ -31,7 +29,7 @@ def agent(clearml_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     (folder / "clearml.conf").write_text(AGENT_CONFIG)
     environment = {
         **os.environ, **clearml_env, "CLEARML_CONFIG_FILE": str(folder / "clearml.conf"), "HOME": str(folder),
-        "CLEARML_AGENT_SKIP_PIP_VENV_INSTALL": sys.executable, "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
+        "CLEARML_AGENT_SKIP_PIP_VENV_INSTALL": sys.executable, "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1", "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": "1",
         "PYTHONPATH": "",
     }  # fmt: skip
     log = (folder / "agent.log").open("wb")
@@ -101,7 +99,7 @@ def test_an_agent_pulls_a_task_and_runs_it(scenario: Scenario, agent: subprocess
         answer(values=values, statuses=[first.get_status(), second.get_status()], log="ran remotely" in log,
                worker=Task.get_task(first.id).data.last_worker)
     """,
-        timeout=200,
+        timeout=400,
     )
     assert found["values"] == [6, 42]
     assert found["statuses"] == ["completed", "completed"]
@@ -133,7 +131,7 @@ def test_a_pipeline_runs_through_a_queue(scenario: Scenario, agent: subprocess.P
         answer(statuses=statuses, result=int(result), project=project, graph="first" in task.get_configuration_object("Pipeline"),
                status=Task.get_task(pipe.id).get_status(), tags=task.get_system_tags())
     """,
-        timeout=240,
+        timeout=400,
     )
     assert found["statuses"] == {"first": "completed", "second": "completed"}
     assert found["result"] == 20
@@ -170,7 +168,7 @@ def test_an_optimizer_finds_the_best_of_its_trials(scenario: Scenario, agent: su
         search.stop()
         answer(best=best.get_parameter("General/x"), count=count)
     """,
-        timeout=240,
+        timeout=400,
     )
     assert found == {"best": "2", "count": 3}
 
@@ -183,7 +181,7 @@ WAITING = """
         base = Task.create("contract/schedule", "base")
         often = {"sync_frequency_minutes": 0.02, "force_create_task_project": "contract/schedule"}
         def until(n):
-            end = time.time() + 60
+            end = time.time() + 120
             while time.time() < end and call("queues", "get_num_entries", queue=queue)["data"]["num"] < n:
                 time.sleep(0.3)
             return call("queues", "get_num_entries", queue=queue)["data"]["num"]
@@ -272,7 +270,7 @@ def test_events_wait_for_nobody(scenario: Scenario) -> None:
         task = Task.get_task(project_name="contract/stop", task_name="long")
         before = task.get_status()
         task.mark_stop_request()
-        end = time.time() + 20
+        end = time.time() + 60
         while Task.get_task(task.id).get_status() == "in_progress" and time.time() < end:
             time.sleep(0.3)
         process.kill()

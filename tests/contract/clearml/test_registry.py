@@ -29,6 +29,7 @@ def test_a_model_goes_through_its_life(scenario: Scenario) -> None:
         used = Task.create("contract/registry", "user")
         InputModel(model.id).connect(used)
         inputs = [m.id for m in Task.get_task(used.id).models["input"]]
+        users = call("tasks", "get_all_ex", only_fields=["name"], **{"models.input.model": [model.id]})["data"]["tasks"]
         outputs = [m.id for m in Task.get_task(task.id).models["output"]]
         model.tags = ["champion"]
         model.publish()
@@ -41,12 +42,13 @@ def test_a_model_goes_through_its_life(scenario: Scenario) -> None:
             id=model.id, by_tag=[m.id for m in by_tag], by_data=[m.id for m in by_data], other=len(other),
             copy=copy.decode(), labels=published.labels, framework=published.framework, published=published.published,
             score=published.get_metadata("score"), tags=published.tags, inputs=inputs, outputs=outputs,
-            archived=archived, gone=gone, url=published.url,
+            archived=archived, gone=gone, url=published.url, users=[t["name"] for t in users],
         )
     """)
     own = [found["id"]]
     assert found["by_tag"] == found["by_data"] == found["inputs"] == found["outputs"] == found["archived"] == own
     assert (found["other"], found["gone"], found["copy"]) == (0, [], "weights")
+    assert found["users"] == ["user"]
     assert found["labels"] == {"background": 0, "cat": 1}
     assert (found["framework"], found["published"], found["tags"]) == ("ScikitLearn", True, ["champion"])
     assert float(found["score"]) == 0.93

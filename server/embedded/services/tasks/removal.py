@@ -41,9 +41,7 @@ def delete_output_models(call: Call, task: Mapping[str, Any]) -> int:
 
 def _used(call: Call, model: str, except_task: str) -> bool:
     row = call.db.execute(
-        "SELECT 1 FROM task, json_each(task.models, '$.input') AS item"
-        " WHERE task.id <> ? AND item.value ->> '$.model' = ? LIMIT 1",
-        (except_task, model),
+        "SELECT 1 FROM task_model WHERE model = ? AND side = 'input' AND task <> ? LIMIT 1", (model, except_task)
     ).fetchone()
     return row is not None
 
