@@ -301,6 +301,8 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory(prefix="bench-server-") as folder:
             print(f"{name} ...", flush=True)
             figures |= PARTS[name](Path(folder))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures))  # a part that fails later costs no other part
     write("server", figures)
 
 
