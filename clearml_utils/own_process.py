@@ -8,6 +8,8 @@ task that already is the record of the current run, and its result comes back.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import pickle
 import subprocess
@@ -24,6 +26,7 @@ from clearml_utils.lifecycle import current_record
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 30.0
+_HOOKED = ("joblib", "sklearn", "matplotlib")
 _START = (
     "import sys, pathlib; from clearml_utils.own_process import child; child(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
 )
@@ -104,6 +107,9 @@ def child(folder: Path, task_id: str, *argv: str) -> None:
     sys.argv = ["task", *argv]
     logged: Any = None
     if task_id:
+        for name in _HOOKED:  # hooks find what is loaded more surely than what is loaded later
+            if importlib.util.find_spec(name):
+                importlib.import_module(name)
         from clearml import Task  # noqa: PLC0415 - after its configuration is in place
 
         logged = Task.init(

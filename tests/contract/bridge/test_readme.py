@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.bridge.reading import Reader
+from tests.contract.bridge.reading import Reader, properties
 
 README = Path(__file__).parents[3] / "clearml_utils" / "README.md"
 
@@ -24,7 +24,7 @@ def test_the_example_runs(tracked: Reader, tmp_path: Path):
     exec(compile(code.group(1), str(path), "exec"), {"__name__": "hello"})  # noqa: S102 - the example is ours
     controllers = [
         t for t in tracked.tasks(system_tags=["__$all", "prefect"], type=["controller"])
-        if t["hyperparams"]["properties"]["prefect_flow"]["value"] == "hello"
+        if properties(t).get("prefect_flow") == "hello"
     ]  # fmt: skip
     (child,) = tracked.tasks(parent=controllers[-1]["id"])
     assert tracked.values(child) == {"accuracy": 0.9}
