@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import Bot, InlineKeyboardMarkup
+from telegram import Bot
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -20,7 +21,7 @@ from telegram.error import (
     TelegramError,
     TimedOut,
 )
-from telegram.request import HTTPXRequest
+from telegram.request import BaseRequest, HTTPXRequest
 
 from flows.settings import Settings
 
@@ -70,6 +71,46 @@ class RecordingRequest(HTTPXRequest):
         return status, json.dumps({"ok": True, "result": ids}).encode()
 
 
+class Lanes(BaseRequest):
+    """Calls side by side, each on a connection of its own.
+
+    One pool of many connections looks at all of them for every call; many pools of one do not. Of an edit only the
+    success is handed on: reading back the message that was just written costs more than all the rest of the call.
+    """
+
+    def __init__(self, count: int, **options: Any) -> None:
+        self._all = [HTTPXRequest(connection_pool_size=1, **options) for _ in range(count)]
+        self._free: asyncio.LifoQueue[HTTPXRequest] = asyncio.LifoQueue()
+        for lane in self._all:
+            self._free.put_nowait(lane)
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Seconds to wait for an answer."""
+        return self._all[0].read_timeout
+
+    async def initialize(self) -> None:
+        """Open all lanes."""
+        for lane in self._all:
+            await lane.initialize()
+
+    async def shutdown(self) -> None:
+        """Close all lanes."""
+        for lane in self._all:
+            await lane.shutdown()
+
+    async def do_request(self, url: str, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        """Make one call on a free lane; see `telegram.request.BaseRequest.do_request`."""
+        lane = await self._free.get()
+        try:
+            status, payload = await lane.do_request(url, *args, **kwargs)
+        finally:
+            self._free.put_nowait(lane)
+        if status == 200 and url.endswith("/editMessageText"):
+            return status, b'{"ok":true,"result":true}'
+        return status, payload
+
+
 def make_bot(settings: Settings, record: Callable[[list[dict[str, Any]]], None] | None = None) -> Bot:
     """Make the bot the settings name.
 
@@ -95,7 +136,7 @@ def make_bot(settings: Settings, record: Callable[[list[dict[str, Any]]], None] 
         settings.telegram_token.get_secret_value(),
         base_url=f"{root}/bot",
         base_file_url=f"{root}/file/bot",
-        request=HTTPXRequest(connection_pool_size=CONNECTIONS, **timeouts),
+        request=Lanes(CONNECTIONS, **timeouts),
         get_updates_request=polling,
     )
 
@@ -130,11 +171,11 @@ def judged(error: TelegramError) -> Outcome:  # noqa: PLR0911 - one line per kin
 
 async def send(bot: Bot, chat_id: int, payload: Mapping[str, Any]) -> Outcome:
     """Send what the outbox holds: a message, a photo or a document."""
-    markup = _markup(payload.get("reply_markup"))
+    more = _markup(payload.get("reply_markup"))
     method = payload["method"]
     if method == "sendMessage":
         call: Awaitable[Any] = bot.send_message(
-            chat_id, payload["text"], parse_mode=payload.get("parse_mode"), reply_markup=markup
+            chat_id, payload["text"], parse_mode=payload.get("parse_mode"), api_kwargs=more
         )
     elif method == "sendPhoto":
         call = bot.send_photo(
@@ -142,7 +183,7 @@ async def send(bot: Bot, chat_id: int, payload: Mapping[str, Any]) -> Outcome:
             base64.b64decode(payload["photo_base64"]),
             caption=payload.get("caption"),
             parse_mode=payload.get("parse_mode"),
-            reply_markup=markup,
+            api_kwargs=more,
             filename="chart.png",
         )
     elif method == "sendDocument":
@@ -160,7 +201,7 @@ async def send(bot: Bot, chat_id: int, payload: Mapping[str, Any]) -> Outcome:
 async def edit(bot: Bot, chat_id: int, message_id: int, words: str, markup: Mapping[str, Any] | None) -> Outcome:
     """Change a message on a person's screen."""
     outcome = await attempt(
-        bot.edit_message_text(words, chat_id=chat_id, message_id=message_id, reply_markup=_markup(markup))
+        bot.edit_message_text(words, chat_id=chat_id, message_id=message_id, api_kwargs=_markup(markup))
     )
     same = outcome.kind == "refused" and "not modified" in outcome.reason
     return Outcome("ok") if same else outcome
@@ -171,5 +212,6 @@ async def notice(bot: Bot, query_id: str, words: str) -> Outcome:
     return await attempt(bot.answer_callback_query(query_id, text=words or None))
 
 
-def _markup(plain: Mapping[str, Any] | None) -> InlineKeyboardMarkup | None:
-    return InlineKeyboardMarkup.de_json(dict(plain)) if plain and plain.get("inline_keyboard") else None
+def _markup(plain: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Buttons as they are kept: plain data needs no objects around it to be sent."""
+    return {"reply_markup": dict(plain)} if plain and plain.get("inline_keyboard") else None
