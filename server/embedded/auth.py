@@ -18,7 +18,7 @@ import sqlite3
 import string
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ class Auth:
             raise fail("invalid_token", "invalid jwt token", reason=str(error)) from error
         who = claims.get("identity") or {}
         identity = self.person(str(who.get("user")))
-        checked = Token(replace(identity, role=str(who.get("role", identity.role))), claims.get("exp", float("inf")))
+        checked = Token(identity, claims.get("exp", float("inf")))
         if len(self._tokens) >= CACHED_TOKENS:
             self._tokens.clear()
         self._tokens[token] = checked
