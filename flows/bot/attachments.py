@@ -63,8 +63,9 @@ def _series(store: Store, person: Person, target: Target) -> list[tuple[datetime
     zone = ZoneInfo(person.timezone)
     found = []
     for response in store.responses.of(person.person):
-        values = [response.answers.get(item) for item in target.items]
-        if all(isinstance(value, (int, float)) for value in values):
+        given = (response.answers.get(item) for item in target.items)
+        values = [float(value) for value in given if isinstance(value, (int, float))]
+        if len(values) == len(target.items):
             found.append((response.answered_at.astimezone(zone), sum(values) / len(values)))
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 
 from telegram import Bot
 
@@ -57,8 +57,8 @@ class Painter:
             self._start(self._notifiers, self._notify())
 
     @staticmethod
-    def _start(group: set[asyncio.Task[None]], work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]  # a coroutine of ours
+    def _start(group: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         group.add(task)
         task.add_done_callback(group.discard)
 

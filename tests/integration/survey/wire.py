@@ -21,7 +21,7 @@ from tests.services import Service, running, start
 TOKEN = "4242424242:" + "A" * 35
 
 
-def until(condition: Callable[[], Any], seconds: float = 20, what: str = "") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
     """Wait until a condition holds; its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -64,14 +64,14 @@ class People:
         mine = [m for m in self.messages(chat) if m["from"]["is_bot"]]
         return mine[-1] if mine else {}
 
-    def reads(self, chat: int, words: str, seconds: float = 20) -> None:
+    def reads(self, chat: int, words: str, seconds: float = 60) -> None:
         """Wait until the newest message of the bot's contains words."""
         until(lambda: words in self.last(chat).get("text", ""), seconds, f"{words!r} in chat {chat}")
 
     def tap(self, user: int, message: dict[str, Any], data: str, *, force: bool = False) -> int:
         return self.post("tap", user_id=user, message_id=message["message_id"], data=data, force=force)["update_id"]
 
-    def button(self, chat: int, starts: str, seconds: float = 20) -> tuple[dict[str, Any], str]:
+    def button(self, chat: int, starts: str, seconds: float = 60) -> tuple[dict[str, Any], str]:
         """Wait for a message with a button whose data begins so; the message and the data."""
 
         def found() -> tuple[dict[str, Any], str] | None:
