@@ -10,16 +10,15 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-HEX = re.compile(r"\b[0-9a-f]{32}\b")
-NOBODY = "f" * 32
-RECORDED_COMPANY = "d1bd92a3b039400cbafc60a7a5b1e52b"
-CUT = re.compile(r"^<\+\d+ (more|chars)>$")
+from tests.contract.recorded_compare import differences
+from tests.contract.recorded_world import HEX, NOBODY, Line, World, lines, was_cut
+
+__all__ = ["Line", "World", "differences", "lines", "replay"]
 STATES = ("created", "in_progress", "stopped", "completed", "failed", "published", "queued")
 IN_CASE = re.compile(rf" on ({'|'.join(STATES)})$")
 SERVICE_KINDS = {"tasks": "task", "models": "model", "queues": "queue", "projects": "project", "reports": "report",
@@ -29,215 +28,7 @@ FIELD_KINDS = {
     "project": "project", "projects": "project", "new_task_project": "project", "destination_project": "project",
     "queue": "queue", "queues": "queue", "queue_ids": "queue",
 }  # fmt: skip
-TASK_FIELDS = ("name", "type", "comment", "tags", "system_tags", "hyperparams", "configuration", "script", "container")
-# values that must agree, not only be there
-COMPARED = frozenset(
-    {
-        "updated", "deleted", "archived", "unarchived", "enqueued", "dequeued", "started", "stopped", "added", "removed",
-        "errors", "errors_info", "status", "status_reason", "status_message", "created_flag", "published", "codes",
-        "num", "total", "returned", "y", "x", "iter", "value", "values", "metric", "variant", "variants", "msg", "level",
-        "min_value", "max_value", "first_value", "deleted_models", "updated_children",
-    }
-)  # fmt: skip
-COUNTS = ("data.total is", "data.returned is", "data.added is", "data.parameters")  # of lists that were cut
-# what only the past of the recorded objects and installation gave them
-HISTORY = frozenset(
-    {
-        "destination", "last_task_run", "active_duration", "last_worker", "last_worker_report", "queue", "given_name",
-        "family_name", "created_in_version", "version", "firstLogin", "method", "status_count", "diff",
-    }
-)  # fmt: skip
-ENDS = ("first_value", "min_value", "max_value")
 REFERENCES = {"company", "user", "project", "parent", "task", "entries.task"}
-NEVER = frozenset({"min_iteration", "scroll_id", "timestamp", "@timestamp", "worker", "started_flag"})
-
-
-@dataclass(frozen=True)
-class Line:
-    """One recorded call."""
-
-    case: str
-    method: str
-    path: str
-    headers: dict[str, Any]
-    request: Any
-    status: int
-    response: Any
-    number: int
-
-    @property
-    def endpoint(self) -> str:
-        return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
-
-    @property
-    def service(self) -> str:
-        return self.endpoint.partition(".")[0]
-
-    @property
-    def name(self) -> str:
-        return f"{self.number}: {self.case}"
-
-
-def lines(path: Path) -> list[Line]:
-    """Read a recording."""
-    rows = [json.loads(text) for text in path.read_text().splitlines()]
-    return [
-        Line(
-            row.get("case") or row["endpoint"], row["method"], row["path"], row["headers"], row["request"], row["status"],
-            row["response"], number,
-        )
-        for number, row in enumerate(rows)
-    ]  # fmt: skip
-
-
-@dataclass
-class World:
-    """A running server and what recorded ids became on it."""
-
-    url: str
-    key: str
-    secret: str
-    ids: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=30)
-        self.token = self.login()
-        self.revoked = ""
-        me = self.call("users.get_current_user")["user"]
-        self.user, self.user_name, self.company = me["id"], me["name"], me["company"]["id"]
-        self.made = 0
-
-    def login(self) -> str:
-        """Draw a new token."""
-        token = self.http.post("/auth.login", auth=(self.key, self.secret)).json()["data"]["token"]
-        self.http.cookies.clear()
-        return str(token)
-
-    def call(self, endpoint: str, **body: Any) -> dict[str, Any]:
-        """Call an endpoint that must work."""
-        answer = self.http.post(f"/{endpoint}", json=body, headers={"Authorization": f"Bearer {self.token}"}).json()
-        assert answer["meta"]["result_code"] == 200, (endpoint, body, answer["meta"])
-        return answer["data"]
-
-    def batch(self, events: list[dict[str, Any]]) -> None:
-        """Report events."""
-        text = "\n".join(json.dumps(event) for event in events)
-        answer = self.http.post("/events.add_batch", content=text, headers={"Authorization": f"Bearer {self.token}"})
-        assert answer.status_code == 200, answer.text
-
-    def make(self, kind: str, state: str, like: dict[str, Any] | None) -> str:
-        """Make an object of a kind in a state, as much as can be like a recorded one."""
-        self.made += 1
-        return getattr(self, f"_make_{kind}")(state, like or {})
-
-    def _make_task(self, state: str, like: dict[str, Any]) -> str:
-        body = {name: like[name] for name in TASK_FIELDS if like.get(name) and not _cut(like[name])}
-        for name in ("project", "parent"):
-            if like.get(name):
-                body[name] = self._reference(name, like[name])
-        if body.get("type") == "report":
-            return self._make_report(state, like)
-        body = {"name": f"replayed {self.made}", "type": "training"} | body
-        task = str(self.call("tasks.create", **body)["id"])
-        if like.get("runtime"):
-            self.call("tasks.edit", task=task, runtime=like["runtime"], force=True)
-        events = _metric_events(task, like.get("last_metrics") or {})
-        if events:
-            self.batch(events)
-        if state == "queued":
-            self.call("tasks.enqueue", task=task)
-        elif state != "created":
-            self.call("tasks.started", task=task)
-            if state == "published":
-                self.call("tasks.stopped", task=task)
-                self.call("tasks.publish", task=task)
-            elif state != "in_progress":
-                self.call(f"tasks.{state}", task=task)
-        return task
-
-    def _reference(self, name: str, value: Any) -> str:
-        like = value if isinstance(value, dict) else {"id": value}
-        recorded = str(like.get("id"))
-        if recorded not in self.ids:
-            self.ids[recorded] = self.make("project" if name == "project" else "task", "created", like)
-        return self.ids[recorded]
-
-    def _make_model(self, state: str, like: dict[str, Any]) -> str:
-        names = ("name", "uri", "framework", "design", "labels", "tags", "comment", "system_tags")
-        body = {name: like[name] for name in names if like.get(name)}
-        for name in ("project", "task"):
-            if like.get(name) and "__DELETED__" not in str(like[name]):
-                body[name] = self._reference(name, like[name])
-        body = {"name": f"replayed {self.made}", "uri": f"http://x/{self.made}"} | body
-        model = str(self.call("models.create", ready=state == "ready" or bool(like.get("ready")), **body)["id"])
-        if like.get("metadata"):
-            self.call("models.add_or_update_metadata", model=model, metadata=list(like["metadata"].values()))
-        events = [event | {"model_event": True} for event in _metric_events(model, like.get("last_metrics") or {})]
-        if events:
-            self.batch(events)
-        return model
-
-    def _make_project(self, state: str, like: dict[str, Any]) -> str:
-        name = like.get("name") or f"replayed {self.made}"
-        found = self.call("projects.get_all", name=f"^{re.escape(name)}$", search_hidden=True)["projects"]
-        tags = {"system_tags": like["system_tags"]} if like.get("system_tags") else {}
-        made = found[0] if found else self.call("projects.create", name=name, description="d", **tags)
-        project = str(made["id"])
-        if state == "busy":
-            self.call("tasks.create", name="of the project", type="training", project=project)
-        return project
-
-    def _make_queue(self, state: str, like: dict[str, Any]) -> str:
-        name = like.get("name") or f"replayed {self.made}"
-        found = self.call("queues.get_all", name=f"^{re.escape(name)}$")["queues"]
-        queue = str(found[0]["id"] if found else self.call("queues.create", name=name)["id"])
-        if state == "busy":
-            task = self._make_task("created", {})
-            self.call("tasks.enqueue", task=task, queue=queue)
-        return queue
-
-    def _make_report(self, state: str, like: dict[str, Any]) -> str:
-        body = {name: like[name] for name in ("name", "comment", "report", "tags") if like.get(name)}
-        task = str(self.call("reports.create", **({"name": f"replayed {self.made}"} | body))["id"])
-        if state == "published":
-            self.call("reports.publish", task=task)
-        return task
-
-    def ours(self, value: Any) -> Any:
-        """Put our ids where recorded ones are, and leave out what the recording cut."""
-        text = json.dumps(_uncut(value))
-        return json.loads(HEX.sub(lambda match: self.ids.get(match[0], match[0]), text))
-
-    def theirs(self, text: str) -> str:
-        """Put the recorded ids where ours are."""
-        back = {mine: recorded for recorded, mine in self.ids.items()}
-        return HEX.sub(lambda match: "<company>" if match[0] == self.company else back.get(match[0], match[0]), text)
-
-
-def _metric_events(owner: str, last_metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    events: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for variants in last_metrics.values():
-        for item in variants.values() if isinstance(variants, dict) else ():
-            ends = [(item.get(f"{name}_iteration", 0), item[name]) for name in ENDS if name in item]
-            last = next((at for at, value in ends if value == item.get("value")), 0)
-            for at, value in sorted({*ends, *([(last, item["value"])] if "value" in item else [])}):
-                events[item["metric"], item["variant"], at] = {
-                    "type": "training_stats_scalar", "task": owner, "metric": item["metric"],
-                    "variant": item["variant"], "iter": at, "value": value,
-                }  # fmt: skip
-    return list(events.values())
-
-
-def _uncut(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _uncut(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_uncut(item) for item in value if not (isinstance(item, str) and CUT.match(item))]
-    return value
-
-
-def _cut(value: Any) -> bool:
-    return "<+" in json.dumps(value)
 
 
 @dataclass(frozen=True)
@@ -364,7 +155,7 @@ def send(world: World, line: Line) -> httpx.Response:
         rows = [row for row in body["__json_lines__"] if isinstance(row, dict)]
         content = "\n".join(json.dumps(world.ours(row)) for row in rows).encode()
     elif body is not None:
-        if isinstance(body, dict) and _cut(body.get("only_fields")):
+        if isinstance(body, dict) and was_cut(body.get("only_fields")):
             body = body | {"only_fields": answered_fields(line)}
         content = json.dumps(world.ours(body)).encode()
     path = HEX.sub(lambda match: world.ids.get(match[0], match[0]), line.path)
@@ -426,108 +217,6 @@ def learn(world: World, recorded: Any, ours: Any) -> None:
                 world.ids[value] = ours[key]
             else:
                 learn(world, value, ours.get(key))
-
-
-def differences(world: World, line: Line, answer: httpx.Response) -> list[str]:
-    """Everything in which an answer is not as recorded."""
-    found: list[str] = []
-    status = 400 if line.status == 500 else line.status  # bad input is the client's fault here
-    if answer.status_code != status:
-        found.append(f"status {answer.status_code}, recorded {line.status}")
-    recorded = line.response
-    if not isinstance(recorded, dict) or "meta" not in recorded:
-        return found
-    try:
-        ours = answer.json()
-    except ValueError:
-        return [*found, "not JSON"]
-    theirs_meta, our_meta = recorded["meta"], ours.get("meta", {})
-    if our_meta.get("result_subcode") != theirs_meta["result_subcode"]:
-        found.append(f"subcode {our_meta.get('result_subcode')}, recorded {theirs_meta['result_subcode']}")
-    mine, theirs = (_message(world, str(meta.get("result_msg"))) for meta in (our_meta, theirs_meta))
-    if mine != theirs:
-        found.append(f"message {mine!r}, recorded {theirs!r}")
-    if our_meta.get("error_stack") is not None:
-        found.append("a stack trace")
-    if line.status == 200:
-        theirs_data = json.loads(_neutral(world, json.dumps(recorded.get("data"))))
-        our_data = json.loads(_neutral(world, world.theirs(json.dumps(ours.get("data")))))
-        skipped = COUNTS if _cut(recorded.get("data")) or _cut(line.request) else ()
-        found += [text for text in _compare(theirs_data, our_data, "data") if not text.startswith(skipped or "-")]
-    return found
-
-
-def _neutral(world: World, text: str) -> str:
-    """Take out what names the one installation or the other."""
-    for old, new in ((RECORDED_COMPANY, "<company>"), (world.user, "<user>"), ("__tests__", "<user>"),
-                     (f"by {world.user_name}", "by <name>"), ("by tests", "by <name>")):  # fmt: skip
-        text = text.replace(old, new)
-    return text
-
-
-def _message(world: World, text: str) -> str:
-    text = _neutral(world, world.theirs(text))
-    text = re.sub(r"fields=\(([^)]*)\)", lambda match: f"fields={sorted(match[1].split(', '))}", text)
-    text = re.sub(r"number of data characters \(\d+\)", "number of data characters", text)
-    return re.split(r"(?<=err=)|(?<=extra_info=)", text)[0]
-
-
-def _compare(recorded: Any, ours: Any, where: str, name: str = "") -> Iterator[str]:
-    if recorded is None or name in NEVER or (isinstance(recorded, str) and "<+" in recorded):
-        return
-    if isinstance(recorded, dict):
-        if not isinstance(ours, dict):
-            yield f"{where} is {type(ours).__name__}, recorded an object"
-            return
-        for key, value in recorded.items():
-            if key in HISTORY or (key in {"status_reason", "status_message"} and not where.startswith("data.fields")):
-                continue
-            if key not in ours:
-                if value is not None and not HEX.fullmatch(key):
-                    yield f"{where}.{key} is missing"
-            else:
-                yield from _compare(value, ours[key], f"{where}.{key}", key)
-    elif isinstance(recorded, list):
-        if not isinstance(ours, list):
-            yield f"{where} is {type(ours).__name__}, recorded a list"
-        elif recorded and ours and name not in COMPARED:
-            first = next((item for item in recorded if not isinstance(item, str) or not CUT.match(item)), None)
-            yield from _compare(first, _like(first, ours), f"{where}[]", name)
-        elif name in COMPARED and not _same_list(recorded, ours):
-            yield f"{where} is {ours!r}, recorded {recorded!r}"
-    elif name in COMPARED and ours is not None and not _same(recorded, ours):
-        if not (isinstance(recorded, str) and re.match(r"\d{4}-\d\d-\d\dT", recorded)):
-            yield f"{where} is {ours!r}, recorded {recorded!r}"
-    elif ours is not None and _kind(recorded) != _kind(ours):
-        yield f"{where} is {_kind(ours)}, recorded {_kind(recorded)}"
-
-
-def _same_list(recorded: list[Any], ours: list[Any]) -> bool:
-    if not recorded or any(isinstance(item, str) for item in recorded):
-        return True
-    return len(recorded) == len(ours) and all(_same(a, b) for a, b in zip(recorded, ours, strict=True))
-
-
-def _like(first: Any, ours: list[Any]) -> Any:
-    """Choose the item of ours that has most of a recorded item's fields: listings hold other objects here."""
-    if not isinstance(first, dict):
-        return ours[0]
-    for item in ours:
-        if isinstance(item, dict) and "id" in item and item["id"] == first.get("id"):
-            return item
-    return max(ours, key=lambda item: len(set(item) & set(first)) if isinstance(item, dict) else -1)
-
-
-def _kind(value: Any) -> str:
-    return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-def _same(recorded: Any, ours: Any) -> bool:
-    if isinstance(recorded, int | float) and isinstance(ours, int | float):
-        return abs(recorded - ours) <= 1e-6 * max(1.0, abs(recorded))
-    if isinstance(recorded, dict | list):
-        return True
-    return bool(recorded == ours)
 
 
 def not_replayable(line: Line) -> bool:
