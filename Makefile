@@ -55,7 +55,17 @@ bench-%: $(TEST_STAMP)
 	@mkdir -p build/bench
 	@$(PY) -m tests.benchmarks.$*
 
+report: $(STAMP) ## refresh the numbers of REPORT.md from the last demo run (CHECK=1 only compares)
+	@$(PY) -m flows report $(if $(CHECK),--check)
+
+screenshots: $(TEST_STAMP) ## pictures of the running stack (WEBAPP=dir for the official web app)
+	@$(PY) -m flows screenshots $(if $(WEBAPP),--webapp "$(WEBAPP)")
+
+audit: $(TEST_STAMP) ## known vulnerabilities in dependencies (asks an advisory service: needs the internet)
+	@$(PY) -m pip_audit -r constraints.txt --no-deps --disable-pip || \
+	  { echo "audit not done or findings above; without the internet it cannot be done"; exit 1; }
+
 clean: ## remove what was built; .moodflow (the answers) stays
 	@rm -rf build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
 
-.PHONY: help install demo test lint check campaign bench clean
+.PHONY: help install demo test lint check campaign bench report screenshots audit clean

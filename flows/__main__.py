@@ -32,6 +32,15 @@ ELSEWHERE = {
     "indices": "flows.analyse.commands:indices",
     "backtest": "flows.forecast.commands:backtest",
     "models": "flows.forecast.commands:models",
+    "compare": "flows.commands.compare:compare",
+    "dashboards": "flows.commands.dashboards:dashboards",
+    "report": "flows.commands.report:report",
+    "screenshots": "flows.commands.screenshots:screenshots",
+    "push": "flows.commands.push:push",
+    "backup": "flows.commands.backup:backup",
+    "restore": "flows.commands.backup:restore",
+    "health": "flows.commands.health:health",
+    "metrics": "flows.commands.health:metrics",
 }
 
 

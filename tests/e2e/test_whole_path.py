@@ -80,6 +80,7 @@ class Demo:
 
 def start(home: Path, *options: str) -> Demo:
     log = home.parent / f"{home.name}.log"
+    (home / "summary.json").unlink(missing_ok=True)
     hidden = ("MOODFLOW_", "CLEARML_", "PREFECT_")
     env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)} | {"MOODFLOW_HOME": str(home)}
     with log.open("w") as sink:
