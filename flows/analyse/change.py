@@ -42,7 +42,7 @@ WINDOWS = {5: 1.0, 8: 1.15}
 are what a shift of one standard deviation takes, a smaller one gets a second, stricter look."""
 LOCATED_IN = max(WINDOWS) + 2
 """Days in which the beginning of a shift is looked for once it is told."""
-FIRST_DAYS = 10
+FIRST_DAYS = 8
 """Days before a shift, at least."""
 LEAST_BEFORE, LEAST_AFTER = 30, 9
 """Answers before and after a shift, at least."""

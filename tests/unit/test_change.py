@@ -71,12 +71,12 @@ def test_a_shift_of_one_standard_deviation_is_told_within_five_days(night):
 
 @pytest.mark.campaign
 def test_of_four_beeps_a_day_the_figure_is_what_is_documented():
-    """With 4 beeps a day about 28% are told within five days and half within two weeks: too few to promise more."""
+    """With 4 beeps a day about 27% are told within five days and half within two weeks: too few to promise more."""
     x = stable(PEOPLE, 28, 4, 0.4, 1, np.random.default_rng(9))
     x[:, 56:] += 1
     days = first_told(summed(x, 4))
-    assert (days <= 19).mean() == pytest.approx(0.28, abs=0.06)
-    assert (days <= 28).mean() == pytest.approx(0.48, abs=0.07)
+    assert (days <= 19).mean() == pytest.approx(0.27, abs=0.06)
+    assert (days <= 28).mean() == pytest.approx(0.46, abs=0.07)
 
 
 @pytest.mark.campaign
