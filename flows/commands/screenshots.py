@@ -90,14 +90,17 @@ def facts(project: str) -> dict[str, Any]:
 
     fields = ["id", "name", "project", "parent", "last_metrics", "type"]
     root = ask("projects.get_all", name=f"^{project}$", only_fields=["id"])["projects"]
-    inside = [p["id"] for p in ask("projects.get_all", name=f"^{project}(/.*)?$", search_hidden=True)["projects"]]
+    under = {"name": f"^{project}(/.*)?$", "search_hidden": True, "only_fields": ["id", "name"]}
+    below = ask("projects.get_all", **under)["projects"]
+    inside = [p["id"] for p in below]
+    cycles = {p["id"] for p in below if p["name"].endswith("/cycle")}
     tasks = ask("tasks.get_all", project=inside or [""], search_hidden=True, only_fields=fields, page=0, page_size=500,
                 order_by=["-last_update"])["tasks"]  # fmt: skip
     models = ask("models.get_all", only_fields=["id", "name", "project"], order_by=["-created"])["models"]
     reports = ask("reports.get_all_ex", only_fields=["id", "name", "project.id"])["tasks"]
-    controllers = [t for t in tasks if t["type"] == "controller" and t["name"].startswith("cycle")]
+    controllers = [t for t in tasks if t["type"] == "controller" and t["project"] in cycles]
     rich = sorted((t for t in tasks if t["type"] != "report"), key=lambda t: -len(t.get("last_metrics") or {}))
-    same = [t for t in tasks if rich and t["name"] == rich[0]["name"]]
+    same = [t for t in tasks if rich and t["name"].rpartition("-")[0] == rich[0]["name"].rpartition("-")[0]]
     return {"root": root[0]["id"] if root else None, "tasks": rich, "cycle": controllers[:1], "models": models,
             "reports": reports, "alike": (same if len(same) > 1 else rich)[:3]}  # fmt: skip
 

@@ -90,9 +90,7 @@ def _send(client: Any, endpoint: str, **body: Any) -> dict[str, Any]:
 
 def _project(client: Any, name: str) -> dict[str, Any]:
     pattern = f"^{re.escape(name)}$"
-    found = _send(client, "projects.get_all", name=pattern, only_fields=["id", "name", "description"])[
-        "projects"
-    ]
+    found = _send(client, "projects.get_all", name=pattern, only_fields=["id", "name", "description"])["projects"]
     if found:
         project: dict[str, Any] = found[0]
         return project
@@ -128,23 +126,20 @@ def _plots(client: Any, row: dict[str, Any] | None, metric: str) -> list[Chart]:
 
 def _statuses(client: Any, project: str) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {}
+    pattern = f"^{re.escape(project)}(/.*)?$"
+    found = _send(client, "projects.get_all", name=pattern, search_hidden=True, only_fields=["id", "name"])
+    flows = {row["id"]: row["name"].rpartition("/")[2] for row in found["projects"]}
     page, size = 0, 500
-    below = _below(client, project) or [""]
     while True:
         rows = _send(
-            client, "tasks.get_all", project=below, type=["controller"], page=page, page_size=size,
-            search_hidden=True, order_by=["created"], only_fields=["name", "status", "project"],
+            client, "tasks.get_all", project=list(flows) or [""], type=["controller"], page=page, page_size=size,
+            search_hidden=True, order_by=["created"], only_fields=["status", "project"],
         )["tasks"]  # fmt: skip
         for row in rows:
-            counts.setdefault(_flow_name(row), Counter())[row["status"]] += 1
+            counts.setdefault(flows[row["project"]], Counter())[row["status"]] += 1
         if len(rows) < size:
-            return {name: dict(found) for name, found in counts.items()}
+            return {name: dict(states) for name, states in counts.items()}
         page += 1
-
-
-def _flow_name(row: dict[str, Any]) -> str:
-    """Leave out the run's own name where the bridge added one: `cycle / jolly-fox`."""
-    return str(row["name"]).split(" / ")[0].split(" #")[0]
 
 
 def _version(found: registry.ModelVersion) -> Version:

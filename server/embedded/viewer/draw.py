@@ -41,7 +41,12 @@ class Axis:
 
     def at(self, value: float) -> float:
         """Place of a value in the picture."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+        return self.start + (bounded(value) - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def bounded(value: float) -> float:
+    """Keep a number so far from the greatest that differences of two are numbers."""
+    return min(max(value, -1e300), 1e300)
 
 
 def number(value: float | None) -> str:
@@ -60,7 +65,7 @@ def int_or(value: float) -> float:
 
 def axis(values: Sequence[float], start: float, end: float, *, zero: bool = False) -> Axis:
     """Make a range that holds all finite values, with a little air; `zero` is kept in sight for bars."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    finite = [bounded(value) for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
@@ -73,9 +78,9 @@ def axis(values: Sequence[float], start: float, end: float, *, zero: bool = Fals
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers between two ends, about as many as wanted."""
     span = high - low
-    if not math.isfinite(span) or span <= 0:
-        return [low]
     rough = span / wanted
+    if not 1e-300 < rough < 1e301 or rough < 1e-12 * max(abs(low), abs(high)):
+        return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -175,14 +180,14 @@ def bars(groups: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], l
 
 def heat(rows: Sequence[Sequence[float]], label: str) -> Markup:
     """Draw a matrix, the first row on top; a cell's opacity is its value between the smallest and the largest."""
-    finite = [v for row in rows for v in row if math.isfinite(v)] or [0.0]
+    finite = [bounded(v) for row in rows for v in row if math.isfinite(v)] or [0.0]
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
     width = (WIDTH - LEFT - RIGHT) / max(max(map(len, rows), default=1), 1)
     height = (HEIGHT - TOP - BOTTOM) / max(len(rows), 1)
     parts = []
     for i, row in enumerate(rows):
         for j, value in enumerate(row):
-            shade = (value - low) / span if math.isfinite(value) else 0
+            shade = (bounded(value) - low) / span if math.isfinite(value) else 0
             parts.append(
                 f'<rect class="cell" x="{LEFT + j * width:.1f}" y="{TOP + i * height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}" fill-opacity="{shade:.2f}"><title>{number(value)}</title></rect>'

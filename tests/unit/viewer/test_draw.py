@@ -1,0 +1,93 @@
+"""Drawing: axes, curves with gaps, plots of any content, the graph's layers, Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+from xml.etree import ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.embedded.viewer import draw, plotly, text
+from server.embedded.viewer.read.pipelines import Step, layers
+from server.embedded.viewer.read.pipelines import draw as draw_graph
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+names = st.text(max_size=30).map(lambda s: "".join(c for c in s if c.isprintable()))
+
+
+@given(st.lists(st.lists(numbers, max_size=20), max_size=4), names)
+def test_any_curve_is_a_picture(columns, label):
+    """Whatever numbers come, the picture is well-formed and every place in it is finite."""
+    curves = [draw.Curve(label, list(range(len(c))), c, marks=True) for c in columns]
+    picture = draw.lines(curves, label)
+    ET.fromstring(picture)  # noqa: S314 - our own pictures
+    assert "nan" not in picture.replace(draw.escape(label), "")
+    assert "inf" not in picture.replace(draw.escape(label), "")
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_ticks_lie_within_and_are_few(low, span):
+    """An axis has a handful of marks, rising, none outside of it."""
+    found = draw.ticks(low, low + span)
+    slack = span * 1e-6 + abs(low) * 1e-9
+    assert len(found) <= 7
+    assert found == sorted(found)
+    assert all(low - slack <= tick <= low + span + slack for tick in found)
+
+
+def test_a_gap_cuts_a_curve():
+    """A missing value is a gap, not a line through it."""
+    picture = draw.lines([draw.Curve("c", [0, 1, 2, 3, 4], [1, 2, math.nan, 3, 4])], "c")
+    assert picture.count("<polyline") == 2
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | names,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["x", "y", "z", "type", "cells", "header", "values", "mode"]), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(["scatter", "bar", "table", "heatmap", "histogram", "pie"]),
+    st.dictionaries(st.sampled_from(["x", "y", "z", "cells", "header", "name", "mode"]), json_values),
+)
+def test_any_plot_is_shown_somehow(kind, trace):
+    """A plot of any shape is drawn, put in a table, or shown as its data; never an error."""
+    shown = plotly.show(json.dumps({"data": [trace | {"type": kind}]}), "t")
+    assert shown.pictures or shown.tables or shown.data
+    for picture in shown.pictures:
+        ET.fromstring(picture)  # noqa: S314 - our own pictures
+
+
+edges = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25)
+
+
+@given(edges)
+def test_every_step_stands_once_and_after_its_parents(pairs):
+    """In a graph without cycles each step is in a later layer than its parents; with one, each still stands once."""
+    forward = [(a, b) for a, b in pairs if a < b]
+    steps = [Step(str(i), "completed", tuple(str(a) for a, b in forward if b == i), None, None) for i in range(10)]
+    found = {step.name: depth for depth, column in enumerate(layers(steps)) for step in column}
+    assert len(found) == 10
+    assert all(found[str(a)] < found[str(b)] for a, b in forward)
+    cyclic = [Step(str(i), "x", tuple(str(a) for a, b in pairs if b == i), None, None) for i in range(10)]
+    assert sum(map(len, layers(cyclic))) == 10
+    ET.fromstring(draw_graph(cyclic))  # noqa: S314 - our own pictures
+
+
+@given(st.text())
+def test_markdown_lets_no_markup_through(source):
+    """Whatever a report says, no script, no handler and no foreign picture comes out of it."""
+    out = text.markdown(source + "<script>x</script><img src=x onerror=y> ![a](http://elsewhere.example/a.png)")
+    assert "<script" not in out
+    assert "<img" not in out.replace('<img src="data:image/', "").replace('<img src="/', "")
+    assert "elsewhere.example" not in out or 'src="http' not in out
+
+
+def test_durations_and_links():
+    """Lengths of time read well; only http links are links."""
+    assert [text.duration(s) for s in (None, 3.4, 65, 7300)] == ["", "3.4 s", "1 min 5 s", "2 h 1 min"]
+    assert [text.link(u) for u in ("http://a/b", "javascript:x", None, "s3://b/k")] == ["http://a/b", "", "", ""]
