@@ -130,7 +130,8 @@ def deliver(
     with Store.open(database) as store:
         for made in (d for outcome in outcomes for d in outcome.drafts):
             used = policies.of(made.person)
-            record = _lineage(made, used, ahead.get(made.person), reports.get(made.person), analysis)
+            mine, report = ahead.get(made.person), reports.get(made.person)
+            record = _lineage(made, used, mine, mine or next(iter(forecasts), None), report, analysis)
             ready = payload(made, painter)
             with store.transaction():
                 new = store.outbox.enqueue(
@@ -154,9 +155,14 @@ def render_preview(outcomes: Sequence[Outcome], page: Path) -> Path:
 
 
 def _lineage(
-    made: Draft, used: InUse, ahead: Forecast | None, report: PersonReport | None, analysis: Analysis
+    made: Draft,
+    used: InUse,
+    ahead: Forecast | None,
+    champion: Forecast | None,
+    report: PersonReport | None,
+    analysis: Analysis,
 ) -> MessageRecord:
-    spoken = made.send.kind == "forecast" and ahead is not None
+    """Where a message came from; its model is the champion of the cycle, whatever the message is about."""
     return MessageRecord(
         message_id=made.message_id,
         person=made.person,
@@ -177,8 +183,8 @@ def _lineage(
         },
         policy_id=used.id,
         policy_version=used.version,
-        model_id=ahead.model_id if spoken and ahead else None,
-        model_version=str(ahead.model_version) if spoken and ahead else None,
+        model_id=champion.model_id if champion else None,
+        model_version=str(champion.model_version) if champion else None,
         data_hash=analysis.data_hash,
         flow_run_id=str(flow_run.id or ""),
         task_run_id=str(task_run.id or ""),
