@@ -46,3 +46,45 @@ def backtest(
         f"80% interval: coverage {i.coverage:.3f}, worst tenth of people {i.person_p10_coverage:.3f}, "
         f"Winkler {i.winkler:.3f} (best constant width {i.best_constant_winkler:.3f}), width {i.width:.3f}"
     )
+
+
+@models.command("list")
+def list_versions() -> None:
+    """Versions, their stage and their numbers."""
+    from flows.forecast.flow import stored  # noqa: PLC0415 - loads both SDKs
+
+    table = Table("version", "stage", "skill", "MAE", "coverage", "trained on", "created")
+    for v in stored():
+        numbers = [f"{v.metrics[k]:.3f}" if k in v.metrics else "-" for k in ("skill", "mae", "coverage")]
+        table.add_row(str(v.version), v.stage, *numbers, v.metadata.get("data_hash", ""), v.created)
+    out.print(table)
+
+
+@models.command("card")
+def show_card(version: Annotated[int, typer.Argument(help="Number of the version.")]) -> None:
+    """The model card of a version."""
+    from flows.forecast.flow import stored  # noqa: PLC0415 - loads both SDKs
+
+    found = next((v for v in stored() if v.version == version), None)
+    if found is None:
+        err.print(f"no version {version}; see `moodflow models list`", style="red")
+        raise typer.Exit(2)
+    print(found.metadata.get("card", "this version has no card"))
+
+
+@models.command("rollback")
+def roll_back(reason: Annotated[str, typer.Option(help="Kept in the history.")] = "rollback") -> None:
+    """Make the champion before the present one champion again."""
+    from flows.forecast.flow import rollback  # noqa: PLC0415 - loads both SDKs
+
+    now = rollback(reason)
+    out.print(f"version {now.version} is champion again" if now else "no version is champion now")
+
+
+@models.command("train")
+def train_now() -> None:
+    """Train on what the Sheet holds now; promoted only if better beyond its confidence interval."""
+    from flows.forecast.flow import training  # noqa: PLC0415 - loads both SDKs
+
+    champion = training()
+    out.print(f"champion: version {champion.version}")

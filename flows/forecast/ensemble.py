@@ -30,6 +30,9 @@ BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 Personal = (FittedMixed, FittedStateSpace)
 
+BLENDED = (0.25, 0.5)
+"""Least and largest share of the mean forecast in the median one: some steadies it, more makes it a mean again."""
+
 LEAST_HELD = 50
 """Rows forecast out of sample below which nothing is chosen by them."""
 
@@ -269,4 +272,4 @@ def _choose(
             for s, f, c, h in zip(samples, earlier, combined, held, strict=True)
         )
     blend = min(blends, key=lambda b: blends[b])
-    return replace(draft, blend=float(np.clip(blend, 0.25, 0.75)), chosen={"mean": "stack", "median": "median_stack"})
+    return replace(draft, blend=float(np.clip(blend, *BLENDED)), chosen={"mean": "stack", "median": "median_stack"})

@@ -210,7 +210,7 @@ def _ahead(settings: Settings, analysis: Analysis, now: datetime) -> list[Next]:
     return out
 
 
-def rollback(reason: str = "rollback") -> ModelVersion:
+def rollback(reason: str = "rollback") -> ModelVersion | None:
     """Make the champion before the present one champion again."""
     return registry.rollback(NAME, product.load().project, reason)
 

@@ -16,8 +16,9 @@ from flows.analyse.panel import Floats, Ints, Mask, run_starts
 STRENGTH = 1000.0
 """Answers that the shared weights count for against a person's own."""
 
-EQUAL = 2000.0
-"""Answers of typical size that equal weights count for against the ones learnt: few data should not choose."""
+EQUAL = 20_000.0
+"""Answers of typical size that equal weights count for against the ones learnt: in combinations of good forecasts equal
+weights are hard to beat, for learnt ones cost more in error than they gain (Clemen 1989; Smith & Wallis 2009)."""
 
 
 @dataclass(frozen=True, eq=False)
