@@ -53,7 +53,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA temp_store=MEMORY")
-    db.execute("PRAGMA cache_size=-8192")
+    db.execute("PRAGMA cache_size=-16384")
     if not readonly:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
