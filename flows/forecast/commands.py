@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -86,5 +86,5 @@ def train_now() -> None:
     """Train on what the Sheet holds now; promoted only if better beyond its confidence interval."""
     from flows.forecast.flow import training  # noqa: PLC0415 - loads both SDKs
 
-    champion = training()
+    champion: Any = training()
     out.print(f"champion: version {champion.version}")
