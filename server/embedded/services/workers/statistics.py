@@ -47,10 +47,15 @@ def _reports(call: Call, start: int, end: int) -> list[Any]:
 
 @endpoint("workers.get_metric_keys", version="2.4")
 def get_metric_keys(call: Call) -> dict[str, Any]:
-    """Name what workers reported of their machines, by category."""
+    """Name what workers last reported of their machines, by category."""
+    asked = call.body.get("worker_ids") or []
+    rows = call.db.execute(
+        "SELECT worker, stats, max(at) FROM worker_report WHERE company = ? AND stats IS NOT NULL GROUP BY worker",
+        (call.company,),
+    )
     found: dict[str, set[str]] = {}
-    for row in _reports(call, 0, 2**62):
-        for name in orjson.loads(row[3] or "{}"):
+    for worker, stats, _ in rows:
+        for name in orjson.loads(stats) if not asked or worker in asked else ():
             found.setdefault(name.partition("_")[0], set()).add(name)
     return {"categories": [{"name": name, "metric_keys": sorted(keys)} for name, keys in found.items()]}
 
