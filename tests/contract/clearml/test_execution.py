@@ -124,7 +124,7 @@ def test_a_pipeline_runs_through_a_queue(scenario: Scenario, agent: subprocess.P
         pipe.start_locally(run_pipeline_steps_locally=False)
         nodes = pipe.get_processed_nodes()
         statuses = {name: Task.get_task(node.executed).get_status() for name, node in nodes.items()}
-        result = Task.get_task(nodes["second"].executed).artifacts["z"].get()
+        result = Task.get_task(nodes["second"].executed).get_parameter("return/z")
         task = Task.get_task(pipe.id)
         project = task.get_project_name()
         pipe.stop()
