@@ -38,6 +38,7 @@ def main() -> int:
     """Run the bot; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold the token
+    logging.getLogger("telegram.ext").setLevel(logging.CRITICAL + 1)  # it would show what people wrote
     try:
         asyncio.run(serve(configuration.load()))
     except (TelegramSettingsError, SurveyError, StoreError) as error:

@@ -69,6 +69,9 @@ class Store:
             prompts = [
                 row[0] for row in self.database.rows("SELECT prompt_id FROM prompts WHERE person = ?", (person,))
             ]
+            messages = [
+                row[0] for row in self.database.rows("SELECT message_id FROM messages WHERE person = ?", (person,))
+            ]
             for table in ("responses", "prompts", "outbox", "messages", "slots", "consents", "people"):
                 self.database.write(f"DELETE FROM {table} WHERE person = ?", (person,))  # noqa: S608 - names above
             self.database.write(
@@ -76,7 +79,10 @@ class Store:
                 (self.people.chat_id(person),),
             )
             self.database.write("DELETE FROM chats WHERE person = ?", (person,))
-            self.database.write_many("DELETE FROM ledger WHERE subject = ?", [(one,) for one in (*prompts, person)])
+            self.database.write_many(
+                "DELETE FROM ledger WHERE subject = ?1 OR subject BETWEEN ?1 || ':' AND ?1 || ':~'",
+                [(one,) for one in (*prompts, *messages, person)],
+            )
             self.database.write(
                 "INSERT OR REPLACE INTO erasures (person, study, asked_at) VALUES (?,?,?)",
                 (person, known.study, micros(at)),
