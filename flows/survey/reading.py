@@ -193,7 +193,7 @@ def _check_options(
 ) -> None:
     fine = all(isinstance(one, str) and IDENTIFIER.fullmatch(one) and len(one) <= 30 for one in options)
     if not 2 <= len(options) <= 30 or not fine or len(set(options)) < len(options):
-        r.wrong(table, number, "options", "options are 2 to 30 different words of a-z, 0-9 and _, of at most 30 letters")
+        r.wrong(table, number, "options", "options are 2 to 30 different words of a-z, 0-9, _, at most 30 letters each")
     if any(len(words) != len(options) for words in labels.values()):
         r.wrong(table, number, "labels", "labels need as many words as there are options")
 
