@@ -36,7 +36,7 @@ def train() -> float:
 
 
 def test_a_training_with_no_logging_call_is_recorded(tracked: Reader):
-    """Parameters from argparse, a plot, the model file and console read back; the task ends as Prefect says, once."""
+    """Parameters from argparse and the console read back; the task ends as Prefect says, once."""
 
     @task(task_type="training")
     def training() -> float:
@@ -52,8 +52,6 @@ def test_a_training_with_no_logging_call_is_recorded(tracked: Reader):
     assert child["status"] == "completed"
     assert float(child["hyperparams"]["Args"]["slope"]["value"]) == 3
     assert "the slope is 3.0" in "\n".join(tracked.log(child))
-    assert [m["name"] for m in child["models"]["output"]] == ["line"]
-    assert tracked.plots(child)
     assert tracked.values(child) == {"result": pytest.approx(3.0)}
 
 
