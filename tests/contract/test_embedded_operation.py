@@ -137,6 +137,15 @@ def test_an_unknown_endpoint_is_told_from_one_that_is_missing(tmp_path: Path) ->
         assert all(listed[name]["refused_calls"] == 1 for name in missing)
 
 
+def test_history_keeps_its_times(tmp_path: Path) -> None:
+    """A task brought over from elsewhere can be given the time it was made; a wrong time is told."""
+    with serving(tmp_path / "data") as server:
+        task = server.call("tasks.create", name="old", type="training")["id"]
+        server.call("tasks.update", task=task, created="2024-01-02T03:04:05.678000+00:00")
+        assert server.call("tasks.get_by_id", task=task)["task"]["created"] == "2024-01-02T03:04:05.678000+00:00"
+        assert server.error("tasks.update", {"task": task, "created": "yesterday"})[:2] == (400, 12)
+
+
 def test_a_cross_company_object_is_not_there(tmp_path: Path) -> None:
     """What belongs to another company is neither read, listed, changed nor counted."""
     with serving(tmp_path / "data") as server:

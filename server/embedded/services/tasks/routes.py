@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.embedded import objects
+from server.embedded import clock, objects
 from server.embedded.endpoints import Call, endpoint
-from server.embedded.errors import fail
+from server.embedded.errors import bad_field, fail
 from server.embedded.objects import TASK
 from server.embedded.query import find
 from server.embedded.query.filters import Where, marks
@@ -140,6 +140,11 @@ def _update(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     changes = store.fields_of(call, allowed)
     if body.get("output__error") is not None:
         changes["output"] = dict(task.get("output") or {}) | {"error": body["output__error"]}
+    if body.get("created"):
+        try:
+            changes["created"] = clock.parse(str(body["created"]))
+        except ValueError as error:
+            raise bad_field("created", f"'{body['created']}' is not a time") from error
     if not changes:
         return {"updated": 0, "fields": {}}
     return store.answer(store.save(call, task["id"], changes))
