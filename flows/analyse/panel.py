@@ -149,6 +149,9 @@ def panel(frame: Frame, target: str | None = None, items: Sequence[str] | None =
     if unknown:
         raise TargetError(f"no item {', '.join(unknown)}; there are: {', '.join(frame.schema.items)}")
     code = data["person"].cat.codes.to_numpy().astype(np.int64)
+    if np.any(code[1:] < code[:-1]):  # people in another order than their categories
+        order = np.argsort(code, kind="stable")
+        data, code = data.iloc[order].reset_index(drop=True), code[order]
     period, day = data["period"].to_numpy(), data["day"].to_numpy()
     fresh = np.ones(len(data), dtype=bool)
     fresh[1:] = (code[1:] != code[:-1]) | (period[1:] != period[:-1]) | (day[1:] != day[:-1])

@@ -23,6 +23,7 @@ from flows.analyse.report import Analysis
 from flows.clock import SharedClock
 from flows.forecast.backtest import Backtest, TooFewAnswers, backtest
 from flows.forecast.card import card
+from flows.forecast.describe import hyperparameters
 from flows.forecast.model import NAME, MoodModel, Next, fit_model, forecast_next
 from flows.forecast.promotion import Verdict, compare
 from flows.forecast.rerun import replayed
@@ -49,6 +50,11 @@ def train(analysis: Analysis) -> ModelVersion:
     settings = product.load()
     beeps = beeps_of(analysis, settings)
     result: Any = compare_candidates(beeps)
+    if result is not None:
+        for name, fitted in result.ensemble.models.items():
+            _: Any = candidate.with_options(task_run_name=f"candidate {name}")(
+                name, hyperparameters(fitted), result.scores[name].as_dict()
+            )
     model: Any = fit_forecaster(beeps, analysis)
     version: Any = register(settings, analysis, model, result)
     decided: Any = decide(settings, beeps, version, result)
@@ -99,6 +105,15 @@ def compare_candidates(beeps: Panel) -> Backtest | None:
         record.scalar("skill", name, score.skill)
         record.scalar("MAE", name, score.mae)
     return result
+
+
+@task(name="candidate", task_type="training", capture="full")
+def candidate(name: str, chosen: dict[str, float], scores: dict[str, float]) -> dict[str, float]:
+    """One candidate as an experiment of its own: the hyperparameters its search chose, and how it did."""
+    record = current_record()
+    record.tag("candidate", name)
+    record.values({**chosen, **scores})
+    return scores
 
 
 @task(name="fit forecaster", task_type="training", capture="summary")

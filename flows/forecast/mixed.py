@@ -42,7 +42,9 @@ class Mixed:
             warnings.simplefilter("ignore", ConvergenceWarning)  # variance at the border: then people share the slope
             warnings.simplefilter("ignore", UserWarning)
             result = MixedLM(ys, xs, groups, exog_re=xs[:, :1]).fit(reml=True)
-        own = {int(g): float(np.asarray(v)[0]) for g, v in result.random_effects.items()}
+        own: dict[int, float] = {}
+        if float(np.asarray(result.cov_re)[0, 0]) > 1e-8:  # at zero people do not differ, and nothing can be predicted
+            own = {int(g): float(np.asarray(v)[0]) for g, v in result.random_effects.items()}
         return FittedMixed(np.asarray(result.fe_params), own, len(samples) == 1)
 
 

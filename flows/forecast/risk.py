@@ -246,9 +246,9 @@ def judge(y: Floats, forecast: Floats, base: Floats, who: Ints, *, seed: int = 0
 
 def _slope(z: Floats, y: Floats, weight: Floats) -> float:
     """Slope of a logistic regression of the outcome on the log odds forecast, by Newton's method."""
-    beta = np.array([0.0, 1.0])
+    beta = np.zeros(2)  # from the slope forecast, Newton's method would run away where forecasts are over-confident
     design = np.column_stack([np.ones(len(z)), z])
-    for _ in range(12):
+    for _ in range(25):
         p = expit(design @ beta)
         curvature = design.T @ (design * (weight * p * (1 - p))[:, None]) + 1e-9 * np.eye(2)
         beta = beta + np.linalg.solve(curvature, design.T @ (weight * (y - p)))
