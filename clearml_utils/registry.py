@@ -1,29 +1,25 @@
 """Models with versions and stages: register, promote, roll back, and always exactly one champion.
 
-ClearML has no compare-and-set and no transactions, only creation with the server's time. The registry is built on
-that:
+ClearML has no compare-and-set and no transactions, only creation with the server's time. The
+registry is built on that:
 
-*Versions.* A version is a ClearML model with the system tag `registry:<name>`. Its number is settled after its
-creation: one
-more than the highest among those created before it (order: creation time, then id).
+*Versions.* A version is a ClearML model with the system tag `registry:<name>`. Its number is
+settled after its creation: one more than the highest among those created before it (order: creation
+time, then id).
 
-*Promotions.* A promotion is one ClearML task of its own, created in `<project>/.registry/<name>`: one call, so it is
-there or
-not. It names the version promoted and the promotion it was based on. Read in order of creation, a promotion counts if
-it is
-based on the last one that counted before it; of two that are based on the same one, the earlier counts and the later
-knows that
-it lost. The champion is what the last promotion that counts names. Nothing else decides it.
+*Promotions.* A promotion is one ClearML task of its own, created in `<project>/.registry/<name>`:
+one call, so it is there or not. It names the version promoted and the promotion it was based on.
+Read in order of creation, a promotion counts if it is based on the last one that counted before it;
+of two that are based on the same one, the earlier counts and the later knows that it lost. The
+champion is what the last promotion that counts names. Nothing else decides it.
 
-*Stages* (`candidate`, `champion`, `retired`) are tags on the models for people to see and filter by. They follow the
-promotions,
-a moment later, and are set right by whoever reads them next.
+*Stages* (`candidate`, `champion`, `retired`) are tags on the models for people to see and filter
+by. They follow the promotions, a moment later, and are set right by whoever reads them next.
 
-A server of several workers may make a task visible some milliseconds after its creation time; so a promoter looks
-again after
-`SETTLE_SECONDS` before it says that it won. A stall of one of the server's workers for longer than that, between
-taking the time and
-writing, could make two promoters believe they won; even then all readers agree on one champion.
+A server of several workers may make a task visible some milliseconds after its creation time; so a
+promoter looks again after `SETTLE_SECONDS` before it says that it won. A stall of one of the
+server's workers for longer than that, between taking the time and writing, could make two promoters
+believe they won; even then all readers agree on one champion.
 """
 
 from __future__ import annotations
@@ -35,17 +31,18 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clearml_utils import capture
+from clearml_utils import capture, promotions
 from clearml_utils.connection import Connection
-from clearml_utils.delivery import Projects, safe_file, safe_name, safe_segment
+from clearml_utils.delivery import Projects
 from clearml_utils.errors import RegistryError, Rejected
+from clearml_utils.names import safe_file, safe_name, safe_segment
 from clearml_utils.options import Options
+from clearml_utils.promotions import CANDIDATE, CHAMPION, STAGES, Promotion
 
-CANDIDATE, CHAMPION, RETIRED = STAGES = ("candidate", "champion", "retired")
 SETTLE_SECONDS = 0.2
 _NEW = "registry:new"
 
@@ -84,35 +81,6 @@ class ModelVersion:
     task_id: str | None = None
     framework: str = ""
     created: str = ""
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """One entry in a model's history.
-
-    Attributes
-    ----------
-    id
-        ClearML's id of the task that is this entry.
-    base
-        Id of the promotion it was based on; empty for the first.
-    version
-        Model version promoted; 0 where none is to be champion.
-    undo
-        Whether it was a rollback.
-    counts
-        Whether it took effect.
-    """
-
-    id: str
-    base: str
-    version: int
-    model_id: str
-    reason: str
-    by: str
-    at: str
-    undo: bool = False
-    counts: bool = field(default=False)
 
 
 def register(
@@ -325,14 +293,14 @@ class Registry:
     def versions(self, name: str, project: str) -> list[ModelVersion]:
         """See the module's `versions`."""
         rows = [row for row in self._rows(name, project) if _version(row)]
-        stages = _stages(self.history(name, project))
+        stages = promotions.stages(self.history(name, project))
         found = sorted((_model(row, name, project, stages) for row in rows), key=lambda v: v.version)
         self._show(rows, {v.id: v.stage for v in found})
         return found
 
     def champion(self, name: str, project: str) -> ModelVersion | None:
         """See the module's `champion`."""
-        last = _last(self.history(name, project))
+        last = promotions.last(self.history(name, project))
         if last is None or not last.version:
             return None
         row = next((r for r in self._rows(name, project) if r["id"] == last.model_id), None)
@@ -358,7 +326,7 @@ class Registry:
             )["tasks"]
             found += page
             if len(page) < 500:
-                return fold(found)
+                return promotions.fold(found)
 
     def _log(self, name: str, project: str) -> str:
         self._projects.id(f"{project}/.registry", ["hidden"])
@@ -370,7 +338,7 @@ class Registry:
         if version.id not in {row["id"] for row in rows}:
             raise RegistryError("not a registered version", where=f"{version.name} v{version.version}")
         while True:
-            last = _last(self.history(version.name, version.project))
+            last = promotions.last(self.history(version.name, version.project))
             if expected is not None and (last is None or last.model_id != expected.id):
                 now = f"v{last.version}" if last else "none"
                 raise RegistryError(
@@ -382,7 +350,7 @@ class Registry:
     def rollback(self, name: str, project: str, reason: str = "rollback") -> ModelVersion:
         """See the module's `rollback`."""
         valid = [p for p in self.history(name, project) if p.counts]
-        target = _before(valid)
+        target = promotions.before(valid)
         if target is None:
             raise RegistryError("there is no champion before this one", where=f"{project}/{name}")
         row = next((r for r in self._rows(name, project) if r["id"] == target.model_id), None)
@@ -442,59 +410,6 @@ class Registry:
         target = folder / f"{safe_file(version.name)}-v{version.version}{Path(got).suffix}"
         target.write_bytes(Path(got).read_bytes())
         return target
-
-
-def fold(entries: Iterable[Mapping[str, Any]]) -> list[Promotion]:
-    """Decide which promotions count. Pure.
-
-    Parameters
-    ----------
-    entries
-        Tasks with `id`, `created` and, as JSON in `comment`, `base`, `version`, `model`, `reason`, `by`.
-
-    Returns
-    -------
-    list of Promotion
-        In order of creation, then id.
-    """
-    last = ""
-    found: list[Promotion] = []
-    for entry in sorted(entries, key=lambda e: (str(e["created"]), str(e["id"]))):
-        try:
-            body = json.loads(entry.get("comment") or "")
-            made = Promotion(
-                str(entry["id"]), str(body["base"]), int(body["version"]), str(body["model"]), str(body["reason"]),
-                str(body["by"]), str(entry["created"]), undo=bool(body.get("undo")), counts=str(body["base"]) == last,
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError):
-            continue  # somebody else's task in this folder
-        if made.counts:
-            last = made.id
-        found.append(made)
-    return found
-
-
-def _last(promotions: Sequence[Promotion]) -> Promotion | None:
-    return next((p for p in reversed(promotions) if p.counts), None)
-
-
-def _before(valid: Sequence[Promotion]) -> Promotion | None:
-    """The promotion a rollback returns to: what was champion before the present one came, undone ones left out."""
-    stack: list[Promotion] = []
-    for entry in valid:
-        while entry.undo and len(stack) > 1 and stack[-1].model_id != entry.model_id:
-            stack.pop()
-        if not stack or stack[-1].model_id != entry.model_id:
-            stack.append(entry)
-    return stack[-2] if len(stack) > 1 else None
-
-
-def _stages(promotions: Sequence[Promotion]) -> dict[str, str]:
-    stages = {p.model_id: RETIRED for p in promotions if p.counts}
-    last = _last(promotions)
-    if last:
-        stages[last.model_id] = CHAMPION
-    return stages
 
 
 def _model(row: Mapping[str, Any], name: str, project: str, stages: Mapping[str, str]) -> ModelVersion:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clearml_utils
-from clearml_utils import delivery, redact
+from clearml_utils import names, redact
 from clearml_utils.pipeline import STATUSES, Graph, Step, dag
-from clearml_utils.registry import fold
+from clearml_utils.promotions import fold
 from clearml_utils.spool import Segment, is_held, waiting
 from clearml_utils.states import settled
 
@@ -73,10 +73,10 @@ def test_somebody_elses_tasks_are_no_promotions():
 @given(st.text(max_size=1200))
 def test_names_clearml_takes(name: str):
     """Any name becomes one of three to 250 characters; as part of a path it has no slash."""
-    assert 3 <= len(delivery.safe_name(name)) <= 250
-    assert "/" not in delivery.safe_segment(name)
-    assert len(delivery.safe_file(name)) <= 90
-    assert "/" not in delivery.safe_file(name)
+    assert 3 <= len(names.safe_name(name)) <= 250
+    assert "/" not in names.safe_segment(name)
+    assert len(names.safe_file(name)) <= 90
+    assert "/" not in names.safe_file(name)
 
 
 def test_states_that_are_ends():
