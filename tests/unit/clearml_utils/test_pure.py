@@ -128,7 +128,7 @@ def test_all_is_what_is_public():
     assert set(clearml_utils.__all__) == public | {"registry"}
 
 
-@pytest.mark.parametrize("module", [delivery, redact])
+@pytest.mark.parametrize("module", [names, redact])
 def test_examples_in_docstrings(module):
     """The examples in the documentation are true."""
     assert doctest.testmod(module).failed == 0
