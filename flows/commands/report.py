@@ -109,7 +109,7 @@ def block(run: Mapping[str, Any]) -> str:
 
 def _words(found: Any) -> str:
     if isinstance(found, Mapping):
-        return ", ".join(f"{number} {name}" for name, number in found.items() if number) or "нет"
+        return ", ".join(f"{number} {name}" for name, number in sorted(found.items()) if number) or "нет"
     if isinstance(found, list):
         return ", ".join(f"{m['name']} v{m['version']} ({m['stage']})" for m in found) or "нет"
     return str(found)

@@ -33,7 +33,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-SETTLE_MS = 1_500  # charts of the web apps draw after the last request
+SETTLE_MS = 3_500  # charts of the web apps draw after the last request
 OFFICIAL = "official ClearML web app"
 VIEWER = "built-in viewer"
 
@@ -62,7 +62,7 @@ class Shot:
 
 def screenshots(
     webapp: Annotated[Path | None, typer.Option(help="A build of the official ClearML web app.")] = None,
-    only: Annotated[str, typer.Option(help="Only names that contain this.")] = "",
+    only: Annotated[str, typer.Option(help="Only these names, parted by commas.")] = "",
 ) -> None:
     """Take the pictures of REPORT.md from the running stack (`moodflow demo --keep`, `moodflow up`)."""
     settings = product.load()
@@ -74,7 +74,7 @@ def screenshots(
     with _web_apps(settings.home, webapp) as (viewer, official):
         shots += clearml_shots(VIEWER, "viewer", viewer, found)
         shots += clearml_shots(OFFICIAL, "webapp", official, found)
-        outcome = take([shot for shot in shots if only in shot.name], login_token())
+        outcome = take([shot for shot in shots if not only or shot.name in only.split(",")], login_token())
     _tell(outcome, keep=bool(only))
 
 
@@ -100,9 +100,12 @@ def facts(project: str) -> dict[str, Any]:
     reports = ask("reports.get_all_ex", only_fields=["id", "name", "project.id"])["tasks"]
     controllers = [t for t in tasks if t["type"] == "controller" and t["project"] in cycles]
     rich = sorted((t for t in tasks if t["type"] != "report"), key=lambda t: -len(t.get("last_metrics") or {}))
-    same = [t for t in tasks if rich and t["name"].rpartition("-")[0] == rich[0]["name"].rpartition("-")[0]]
+    stems: dict[str, list[dict[str, Any]]] = {}
+    for task in rich:
+        stems.setdefault(task["name"].rpartition("-")[0], []).append(task)
+    alike = max((g for stem, g in stems.items() if stem and len(g) > 1), key=len, default=rich)
     return {"root": root[0]["id"] if root else None, "tasks": rich, "cycle": controllers[:1], "models": models,
-            "reports": reports, "alike": (same if len(same) > 1 else rich)[:3]}  # fmt: skip
+            "reports": reports, "alike": alike[:3]}  # fmt: skip
 
 
 def clearml_shots(source: str, prefix: str, base: str | None, found: dict[str, Any]) -> list[Shot]:
@@ -120,12 +123,12 @@ def clearml_shots(source: str, prefix: str, base: str | None, found: dict[str, A
         "credentials": ("/settings/workspace-configuration", "redential"),
         "experiments": (f"/projects/{found['root'] if prefix == 'viewer' else '*'}/experiments", ""),
         "experiment": (f"{one}/hyper-params/hyper-param/Args" if one else None, ""),
-        "comparison": (f"/projects/*/compare-experiments;ids={','.join(t['id'] for t in found['alike'])}"
-                       if len(found["alike"]) > 1 else None, ""),
+        "comparison": (f"/projects/*/compare-experiments;ids={','.join(t['id'] for t in found['alike'])}/details"
+                       if len(found["alike"]) > 1 else None, found["alike"][0]["name"] if found["alike"] else ""),
         "scalars": (f"{one}/info-output/metrics/scalar" if one else None, ""),
-        "plots": (f"{one}/info-output/metrics/plots" if one else None, ""),
+        "plots": (f"{one}/info-output/metrics/plots" if one else None, "" if prefix == "viewer" else "js-plotly-plot"),
         "report": (f"/reports/{report['project']['id']}/{report['id']}" if report else None, ""),
-        "models": ("/models" if prefix == "viewer" else "/projects/*/models", model["name"] if model else ""),
+        "models": ("/models" if prefix == "viewer" else f"/projects/{found['root']}/models", ""),
         "model": (version, ""),
         "model-comparison": (f"/projects/*/compare-models;ids={','.join(same[:3])}" if len(same) > 1 else None, ""),
         "pipeline": (graph, ""),
@@ -173,8 +176,11 @@ def _sheet(root: str) -> str:
 
     import httpx
 
-    found = re.search(r'href="(\?id=[^"]+)"', httpx.get(f"{root}/").text)
-    return f"{root}/{found[1]}".replace("&amp;", "&") if found else f"{root}/"
+    book = re.search(r'href="/?(\?id=[^"]+)"', httpx.get(f"{root}/").text)
+    if book is None:
+        return f"{root}/"
+    answers = re.search(r'href="/?(\?[^"]+)">answers<', httpx.get(f"{root}/{book[1]}").text)
+    return f"{root}/{(answers or book)[1]}".replace("&amp;", "&")
 
 
 def login_token() -> str:
@@ -239,13 +245,16 @@ def _one(page: Any, shot: Shot) -> dict[str, str]:
 
     said = {"source": shot.source}
     if shot.url is None:
-        return said | {"missing": "no web app was named" if shot.source == OFFICIAL else "the run has none"}
+        return said | {"missing": "the run has none"}
     try:
         page.goto(shot.url, timeout=60_000)
         page.wait_for_load_state("networkidle", timeout=20_000)
     except Error as error:
         if "Timeout" not in str(error):
             return said | {"missing": str(error).splitlines()[0]}
+    welcome = page.get_by_role("button", name="GET STARTED")  # the web app greets a browser it has not seen
+    if welcome.is_visible():
+        page.keyboard.press("Escape")
     page.wait_for_timeout(SETTLE_MS)
     if shot.see and shot.see not in page.content():
         return said | {"missing": f"{shot.see!r} is not on the page"}

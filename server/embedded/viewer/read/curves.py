@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from server.embedded.services.events import blocks
 from server.embedded.services.events.store import SCALARS, series_of
 from server.embedded.viewer import draw
 
 CHARTS = 40  # charts on one page
 TOTAL_POINTS = 24_000  # of all curves on one page: it stays below a megabyte
-SHORT = 2  # a series with fewer points is a value in the table of metrics, not a picture
 
 
 def of_task(db: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
@@ -38,16 +39,23 @@ def _charts(rows: Sequence[tuple[str, str, int]], db: sqlite3.Connection) -> lis
     charts: list[dict[str, Any]] = []
     for title, members in grouped.items():
         curves = [curve for name, series in members if (curve := _curve(db, series, name, samples)) is not None]
-        if not any(len(curve.x) >= SHORT for curve in curves):
+        if not curves:
             continue
         if len(charts) == CHARTS:
             charts.append({"title": "", "left_out": len(grouped) - CHARTS})
             break
         charts.append({
-            "title": title, "picture": draw.lines(curves, f"{title} by iteration"), "legend": [c.name for c in curves],
+            "title": title, "picture": _picture(title, curves), "legend": [c.name for c in curves],
             "last": [c.y[-1] for c in curves],
         })  # fmt: skip
     return charts
+
+
+def _picture(title: str, curves: Sequence[draw.Curve]) -> Markup:
+    """Draw curves, or bars where each has but one point."""
+    if all(len(curve.x) == 1 for curve in curves):
+        return draw.bars([(title, [curve.y[0] for curve in curves])], [curve.name for curve in curves], title)
+    return draw.lines(curves, f"{title} by iteration")
 
 
 def _curve(db: sqlite3.Connection, series: int, name: str, samples: int) -> draw.Curve | None:
