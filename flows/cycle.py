@@ -21,7 +21,7 @@ class CycleResult:
     forecasts: int
 
 
-@flow(name="cycle", capture="summary")
+@flow(name="cycle", flow_run_name="cycle", capture="summary")
 def cycle(target: str | None = None, dry_run: bool = False) -> CycleResult:  # noqa: FBT001, FBT002 - a deployment's parameter
     """Collect, analyse, forecast (training where no champion exists yet) and notify.
 

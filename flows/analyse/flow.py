@@ -24,7 +24,7 @@ from flows.store import Store
 from flows.survey.definition import Survey, load
 
 
-@flow(name="analyse", capture="summary")
+@flow(name="analyse", flow_run_name="analyse", capture="summary")
 def analyse(target: str | None = None) -> Analysis:
     """Analyse the study in use.
 

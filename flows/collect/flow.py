@@ -39,7 +39,7 @@ class Collected:
     calls: int
 
 
-@flow(name="collect", capture="summary")
+@flow(name="collect", flow_run_name="collect", capture="summary")
 def collect(follow_seconds: float = 0) -> Collected:
     """Write what the Sheet lacks: answers, prompts, people, messages; carry out deletions.
 

@@ -17,7 +17,7 @@ from flows.store import Store
 WELLBEING, QUALITY = "indices over people", "data quality"
 
 
-@flow(name="dashboards", capture="summary")
+@flow(name="dashboards", flow_run_name="dashboards", capture="summary")
 def dashboards() -> dict[str, str]:
     """Refresh the reports. Returns title to address."""
     settings = product.load()

@@ -36,7 +36,7 @@ FRAMEWORK = "scikit-learn"
 PLANNED_AHEAD = timedelta(days=3)
 
 
-@flow(name="training", capture="summary")
+@flow(name="training", flow_run_name="training", capture="summary")
 def training(target: str | None = None) -> ModelVersion:
     """Analyse what the Sheet holds now and train on it."""
     version: Any = train(analyse(target))
@@ -44,7 +44,7 @@ def training(target: str | None = None) -> ModelVersion:
     return found
 
 
-@flow(name="train", capture="summary", validate_parameters=False)
+@flow(name="train", flow_run_name="train", capture="summary", validate_parameters=False)
 def train(analysis: Analysis) -> ModelVersion:
     """Compare all candidates, fit the forecaster, register it, and promote it if it is better beyond doubt."""
     settings = product.load()
@@ -62,7 +62,7 @@ def train(analysis: Analysis) -> ModelVersion:
     return promoted
 
 
-@flow(name="forecast", capture="summary", validate_parameters=False)
+@flow(name="forecast", flow_run_name="forecast", capture="summary", validate_parameters=False)
 def forecast(analysis: Analysis) -> list[Forecast]:
     """Forecast everybody's next beep with the champion, training one where there is none."""
     settings = product.load()

@@ -34,7 +34,7 @@ DRIFT = "drift"
 """Fact in the store: names of the targets that drift, kept by the drift test."""
 
 
-@flow(name="monitor", capture="summary")
+@flow(name="monitor", flow_run_name="monitor", capture="summary")
 def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[str, Any]:
     """Look once; alert on what began and what ended since the last look.
 

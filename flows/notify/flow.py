@@ -49,7 +49,7 @@ class Notified:
     problems: tuple[str, ...]
 
 
-@flow(name="notify", capture="summary", validate_parameters=False)
+@flow(name="notify", flow_run_name="notify", capture="summary", validate_parameters=False)
 def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = False) -> Notified:  # noqa: FBT001, FBT002 - a deployment's parameter
     """Tell every active person what is worth telling now.
 

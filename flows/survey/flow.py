@@ -31,7 +31,7 @@ class Planned:
     skipped: int
 
 
-@flow(name="survey", capture="summary")
+@flow(name="survey", flow_run_name="survey", capture="summary")
 def survey(lookahead_minutes: int = 15) -> list[Planned]:
     """Plan the prompts due until `lookahead_minutes` from now, in every open study.
 
