@@ -88,6 +88,7 @@ class Store:
                 (person, known.study, micros(at)),
             )
             self.ledger.add(person, "erased", at, f"{len(touched)} snapshots no longer reproducible")
+            self.ledger.add_many((message, "erased", at, "its person was deleted") for message in messages)
         return touched
 
     def forget_sheet(self) -> int:

@@ -34,9 +34,9 @@ def get(filled: Filled) -> Iterator[Callable[[str], httpx.Response]]:
         yield client.get
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start headless Chromium."""
+    """Start headless Chromium; for a module only, since a running player keeps an event loop in this thread."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as player:
