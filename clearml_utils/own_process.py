@@ -124,4 +124,6 @@ def child(folder: Path, task_id: str, *argv: str) -> None:
     (folder / "result.new").rename(folder / "result")
     if logged is not None:
         logged.flush(wait_for_uploads=True)
+        # the console goes out in the background, and only this call waits for it
+        logged.get_logger()._close_stdout_handler(wait=True)  # noqa: SLF001 - nothing public waits
     os._exit(0)  # without the SDK's exit handler: how the task ends is the parent's to say

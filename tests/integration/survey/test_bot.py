@@ -146,6 +146,8 @@ def test_odd_input_gets_a_reply_and_loses_nothing(tmp_path: Path) -> None:
         w.people.reads(9, "Такой команды нет")
         w.people.say(9, "/now")
         _, data = w.people.button(9, "v.")
+        # nobody types within the milliseconds between a prompt's arrival and the note that it arrived
+        until(lambda: store.prompts.of(one)[0].state == "sent", what="the prompt to be noted as sent")
         w.people.say(9, "many words")
         w.people.reads(9, "Здесь нужно число")
         w.people.say(9, "99")
