@@ -33,6 +33,8 @@ class Options:
         Least time between two updates of a running flow's graph.
     table_rows
         Rows of a table's preview.
+    ping_seconds
+        How often the server is told that running tasks live.
     """
 
     off: bool = False
@@ -44,6 +46,7 @@ class Options:
     flush_seconds: float = 30.0
     graph_seconds: float = 1.0
     table_rows: int = 20
+    ping_seconds: float = 60.0
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Options:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from clearml_utils.delivery import Delivery
-from clearml_utils.errors import BadCredentials, NotConfigured, Unreachable
+from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
 from clearml_utils.spool import Segment
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Sender:
         self._failures = 0
         self._failed_at = 0.0
         self._adopted = False
+        self._pinged = time.monotonic()
         self.delivered = 0
 
     @property
@@ -122,6 +123,7 @@ class Sender:
             if not sent and not self._adopted:
                 self._adopted = True
                 self.adopt()
+            self._ping()
         except (BadCredentials, NotConfigured) as error:
             self._recorder.turn_off(error)
             return False
@@ -154,6 +156,19 @@ class Sender:
             self.delivered += len(ops)
             self._cond.notify_all()
         return segment.pending() < before
+
+    def _ping(self) -> None:
+        """Tell the server now and then that the tasks in progress here live: its watchdog stops silent ones."""
+        now = time.monotonic()
+        if now - self._pinged < self._recorder.options.ping_seconds:
+            return
+        self._pinged = now
+        live = [self._recorder.ids[run] for run in list(self._recorder.live) if run in self._recorder.ids]
+        for task in dict.fromkeys(live):
+            try:
+                self._recorder.connection.call("tasks.ping", task=task)
+            except Rejected as error:
+                log.debug("ClearML refused a ping of task %s: %s", task, error)
 
     def adopt(self) -> int:
         """Deliver what processes that are gone left behind; how many segments."""
