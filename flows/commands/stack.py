@@ -237,6 +237,8 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         "PREFECT_HOME": str(stack.home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # one worker on one machine may ask often: a run starts within two seconds instead of ten
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_LEVEL": environment.get("PREFECT_LOGGING_LEVEL", "WARNING"),
