@@ -149,6 +149,11 @@ def check_one_child_per_task_run(demo: Demo):
     assert [r["name"] for r in runs if parent_of[r["id"]] != flow_of[r["flow_run_id"]]] == []
     finals = {"completed", "failed", "stopped", "published"}
     assert {r["name"]: status_of[r["id"]] for r in runs if status_of[r["id"]] not in finals} == {}
+    children = [
+        t for t in tasks.values() if "prefect_task_run" in ((t.get("hyperparams") or {}).get("properties") or {})
+    ]
+    told = {t["name"]: bool(t["last_metrics"] or t["execution"].get("artifacts")) for t in children}
+    assert [name for name, something in told.items() if not something] == []
     flows = demo.runs("flow_runs")
     assert {f["name"] for f in flows if f["state"]["type"] == "COMPLETED" and f["id"] not in flow_of} == set()
 
