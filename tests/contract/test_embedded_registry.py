@@ -232,7 +232,12 @@ def test_a_pipeline_runs_again_with_other_arguments(server: Client) -> None:
     project = server.call("projects.create", name="pipelines/.pipelines/ppp", description="d")["id"]
     params = {"Args": {"n": {"section": "Args", "name": "n", "value": "1"}}}
     first = server.call(
-        "tasks.create", name="pipeline", type="controller", project=project, system_tags=["pipeline"], hyperparams=params
+        "tasks.create",
+        name="pipeline",
+        type="controller",
+        project=project,
+        system_tags=["pipeline"],
+        hyperparams=params,
     )["id"]
     started = server.call(
         "pipelines.start_pipeline", task=first, args=[{"name": "n", "value": "2"}], verify_watched_queue=True
