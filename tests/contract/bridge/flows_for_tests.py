@@ -45,6 +45,9 @@ def main(name: str, *args: str) -> None:
     if name == "sleeper":
         sleeper(*args)
         return
+    if name == "serve":
+        sleeper.serve(name=args[0], pause_on_shutdown=False)
+        return
     if name == "dask":
         from prefect_dask import DaskTaskRunner
 

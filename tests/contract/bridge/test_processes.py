@@ -126,6 +126,49 @@ def _updated(reader: Reader, task: str) -> datetime:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
+def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_path: Path):
+    """A served run, cancelled in Prefect in the middle of a task: its process ends, and after the reconciler controller
+    and child are `stopped`, as cancelled; nothing runs.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+    from prefect.exceptions import ObjectNotFound
+    from prefect.states import Cancelling
+
+    mark = tmp_path / "started"
+    server = script("serve", "cancel-me")
+    try:
+        with get_client(sync_client=True) as client:
+
+            def deployment() -> Any:
+                try:
+                    return client.read_deployment_by_name("sleeper/cancel-me")
+                except ObjectNotFound:
+                    return None
+
+            _until(deployment)
+            made: Any = run_deployment("sleeper/cancel-me", parameters={"mark": str(mark)}, timeout=0)
+            _until(mark.exists, 90)
+            run = mark.read_text()
+            assert run == str(made.id)
+            _until(lambda: [t for t in tracked.children(run) if t["status"] == "in_progress"])
+            client.set_flow_run_state(made.id, Cancelling())
+            _until(lambda: _cancelled(client, made.id))
+        _until(lambda: not reconcile(run).running)
+    finally:
+        server.send_signal(signal.SIGINT)
+        try:
+            server.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.communicate()
+    controller = tracked.of(run)
+    assert (controller["status"], controller["status_reason"]) == ("stopped", "cancelled")
+    (child,) = tracked.children(run)
+    assert child["status"] in {"stopped", "failed"}, child["status_reason"]
+    assert _running(tracked) == []
+
+
 def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, tmp_path: Path, monkeypatch):
     """SIGKILL while ClearML is away: what had been recorded is delivered by the next process, once."""
     process = script("sleeper", str(tmp_path / "started"), CLEARML_API_HOST="http://127.0.0.1:9")
@@ -140,3 +183,7 @@ def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, 
     assert tracked.scalars(child)["loss"]["train"]["y"] == [0.5, 0.25]
     assert (child["status"], child["status_reason"]) == ("failed", "lost")
     assert list(Path(os.environ["CLEARML_UTILS_SPOOL"]).glob("*.db")) == []
+
+
+def _cancelled(client: Any, run: Any) -> bool:
+    return bool(client.read_flow_run(run).state.is_cancelled())
