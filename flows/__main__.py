@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,6 +178,8 @@ def spread(arguments: Sequence[str], option: str) -> list[str]:
 
 def main() -> None:
     """Run the command line; a known error is one text, not a traceback."""
+    # a shell that starts it in the background has it ignore Ctrl-C; an explicit SIGINT shall stop it all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         settings = product.load()
         stacks.adopt(settings.home)

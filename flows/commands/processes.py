@@ -28,7 +28,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, however that happens."""
+    """Ask the kernel to end this process when its parent ends; let it hear Ctrl-C even where a shell silenced it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
