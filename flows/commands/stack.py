@@ -13,7 +13,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -156,7 +156,12 @@ def running(
         stack = Stack(home)
         stack.environment |= {"MOODFLOW_HOME": str(home), "CLEARML_UTILS_PROJECT": settings.project}
         try:
-            free = ports.chosen(strict=strict_ports)
+            # a demo names no port: each server takes a free one itself, and two demos cannot want the same
+            free = (
+                ports.chosen(strict=True)
+                if strict_ports
+                else replace(Ports(0, 0, 0, 0, 0), prefect=choose_port(0, "--prefect-port", strict=False))
+            )
             prefect = _start_prefect(stack, free, os.environ)
             tell("starting ClearML")
             _start_clearml(stack, free, os.environ, webapp)
