@@ -231,6 +231,8 @@ def test_nothing_outlives_the_demo(simulated):
 
 
 @pytest.mark.study
+@pytest.mark.campaign
+@pytest.mark.skipif(os.environ.get("MOODFLOW_CAMPAIGN") != "full", reason="a whole study takes minutes: make campaign")
 @pytest.mark.skipif(not FRIED.exists(), reason="the real studies are not beside this checkout (../shared/data)")
 def test_a_real_study_keeps_its_own_time(tmp_path):
     """Fried 2021, all persons: 3,946 answered beeps, each at the study's answer time, partial ones marked."""
