@@ -29,6 +29,7 @@ def script(name: str, *args: str, **env: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -117,6 +118,7 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
             _until(mark.exists, 90)
             run = mark.read_text()
             assert run == str(made.id)
+            _until(lambda: tracked.tasks(system_tags=["__$all", f"prefect:{run}"]))
             _until(lambda: [t for t in tracked.children(run) if t["status"] == "in_progress"])
             client.set_flow_run_state(made.id, Cancelling())
             _until(lambda: _cancelled(client, made.id))
@@ -126,7 +128,7 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
         try:
             server.communicate(timeout=20)
         except subprocess.TimeoutExpired:
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)  # the run's own process holds the pipes, too
             server.communicate()
     controller = tracked.of(run)
     assert (controller["status"], controller["status_reason"]) == ("stopped", "cancelled")
