@@ -26,8 +26,6 @@ def commands() -> list[str]:
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines() if line]
 
 
-@pytest.mark.campaign
-@pytest.mark.skipif(os.environ.get("MOODFLOW_CAMPAIGN") != "full", reason="starts the whole stack: make campaign")
 def test_every_command_of_the_runbook_works(tmp_path, prefect_server):
     """Each exits 0 (or says by 1 what it found), prints no traceback, and the second push copies nothing."""
     home, backups = tmp_path / "home", tmp_path / "backups"
