@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -52,16 +51,13 @@ def run(
     }
     settings = product.load()
     meter = _MemoryMeter()
-    with (
-        _interruptible(),
-        stack.running(
-            settings,
-            stack.Ports(),
-            strict_ports=False,
-            webapp=webapp,
-            tell=lambda text: console.print(f"[dim]{text}[/]"),
-        ) as running,
-    ):
+    with stack.running(
+        settings,
+        stack.Ports(),
+        strict_ports=False,
+        webapp=webapp,
+        tell=lambda text: console.print(f"[dim]{text}[/]"),
+    ) as running:
         meter.start()
         summary = _path(running, study, console)
         if keep:
@@ -182,20 +178,6 @@ def _background(work: Any, *arguments: Any) -> Iterator[None]:
     thread.join()
     if failed:
         raise failed[0]
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make a polite kill end the demo as Ctrl-C does, so that everything is stopped."""
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _stay(running: stack.Stack, console: Console) -> None:

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,42 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Interruption:
+    """Ctrl-C or a polite kill, insisted on.
+
+    Python raises KeyboardInterrupt wherever it is, and where that is a hook of fork, a weakref's callback or a
+    finaliser, it prints the exception and goes on. So it is raised again every two seconds until `heard`.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._thread = threading.get_ident()
+        self._done = threading.Event()
+        self._before = {sign: signal.signal(sign, self._stop) for sign in (signal.SIGINT, signal.SIGTERM)}
+        threading.Thread(target=self._insist, daemon=True).start()
+
+    def _stop(self, *_: Any) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def _insist(self) -> None:
+        while not self._done.wait(2.0):
+            if self._asked:
+                signal.pthread_kill(self._thread, signal.SIGINT)
+
+    def heard(self) -> None:
+        """Say that things are being stopped: from now on nothing may interrupt that."""
+        self._done.set()
+        for sign in self._before:
+            signal.signal(sign, signal.SIG_IGN)
+
+    def restore(self) -> None:
+        """Give the signals back to whom they belonged."""
+        self._done.set()
+        for sign, handler in self._before.items():
+            signal.signal(sign, handler)
 
 
 def choose_port(wanted: int, option: str, *, strict: bool, host: str = "127.0.0.1") -> int:

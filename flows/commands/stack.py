@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flows.commands.errors import StateError
-from flows.commands.processes import Child, await_http, await_line, choose_port, launch, stop_all
+from flows.commands.processes import Child, Interruption, await_http, await_line, choose_port, launch, stop_all
 from flows.settings import Settings
 
 WORK_POOL = "moodflow"
@@ -150,9 +150,10 @@ def running(
     webapp: Path | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Stack]:
-    """Start the local services, yield the stack, stop all of it whatever happens."""
+    """Start the local services, yield the stack, stop all of it whatever happens. Call it in the main thread."""
     home = settings.home.resolve()
     with lock(home):
+        interruption = Interruption()
         stack = Stack(home)
         stack.environment |= {"MOODFLOW_HOME": str(home), "CLEARML_UTILS_PROJECT": settings.project}
         try:
@@ -175,7 +176,9 @@ def running(
             stack.write()
             yield stack
         finally:
+            interruption.heard()
             stack.stop()
+            interruption.restore()
 
 
 def _server(stack: Stack, name: str, module: str, data: str, *options: str) -> dict[str, Any]:

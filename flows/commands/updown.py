@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -56,10 +56,10 @@ def _ready(home: Path, pid: int) -> bool:
 
 
 def _serve(settings: Settings, ports: stack.Ports, webapp: Path | None, console: Console) -> None:
-    asked = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: asked.set())
-    with stack.running(settings, ports, strict_ports=True, webapp=webapp, tell=console.print) as running:
+    with (
+        stack.running(settings, ports, strict_ports=True, webapp=webapp, tell=console.print) as running,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         environment = running.full_environment
         prefect_api.make_pool(environment, stack.WORK_POOL)
         prefect_api.deploy_all(environment, running.home / "logs" / "deploy.log")
@@ -67,7 +67,8 @@ def _serve(settings: Settings, ports: stack.Ports, webapp: Path | None, console:
         stack.start_worker(running)
         for name, url in running.urls.items():
             console.print(f"{name}: {url}")
-        while not asked.wait(1.0):
+        while True:
+            time.sleep(1.0)
             _revive(running, console)
 
 

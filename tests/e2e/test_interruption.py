@@ -47,8 +47,8 @@ def test_ctrl_c_stops_everything(tmp_path, moment):
     await_words(process, log, moment)
     children = family(process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, log.read_text()
-    _, left = psutil.wait_procs(children, timeout=10)
+    assert process.wait(120) == 130, log.read_text()
+    _, left = psutil.wait_procs(children, timeout=60)
     assert left == []
     with lock(tmp_path / "home"):
         assert not (tmp_path / "home" / "stack.json").exists()
@@ -64,8 +64,8 @@ def test_ctrl_c_during_the_replay(tmp_path):
         time.sleep(0.05)
     children = family(process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, log.read_text()
-    _, left = psutil.wait_procs(children, timeout=10)
+    assert process.wait(120) == 130, log.read_text()
+    _, left = psutil.wait_procs(children, timeout=60)
     assert left == []
 
 
@@ -76,7 +76,7 @@ def test_a_killed_demo_takes_its_services_along(tmp_path):
     children = family(process)
     process.kill()
     process.wait()
-    _, left = psutil.wait_procs(children, timeout=20)
+    _, left = psutil.wait_procs(children, timeout=60)
     assert left == []
     with lock(tmp_path / "home"):
         pass

@@ -65,3 +65,27 @@ def test_children_end_when_the_parent_is_killed(tmp_path):
     process.kill()
     process.wait()
     child.wait(10)
+
+
+def test_an_interrupt_that_python_swallows_is_repeated(tmp_path):
+    """Ctrl-C that falls into a hook of fork, where Python prints and drops exceptions, still ends the command."""
+    script = textwrap.dedent(
+        """
+        import os, signal, time
+        from flows.commands.processes import Interruption
+        os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+        interruption = Interruption()
+        try:
+            if os.fork() == 0:
+                os._exit(0)
+            print("went on", flush=True)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            interruption.heard()
+            signal.raise_signal(signal.SIGINT)
+            print("heard", flush=True)
+        """
+    )
+    done = subprocess.run([PYTHON, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert "Exception ignored" in done.stderr
+    assert done.stdout.split("\n")[:2] == ["went on", "heard"]
