@@ -55,6 +55,8 @@ def tap(turn: Turn, tapped: Tap, callback: Callback) -> str:
         return text("tap_expired", turn.language)
     if prompt.message_id is None and tapped.message_id is not None:
         turn.store.prompts.sent(prompt.prompt_id, tapped.message_id, turn.now)
+        if turn.store.outbox.arrived(f"{prompt.prompt_id}:prompt", turn.now):
+            turn.store.ledger.add(prompt.prompt_id, "sent", turn.now, "known by the answers")
         prompt = replace(prompt, state="sent", message_id=tapped.message_id)
     if callback.kind == "submit":
         return submit(turn, prompt)
@@ -131,10 +133,11 @@ def expire(store: Store, prompt: Prompt, now: datetime) -> int:
     """Close a prompt whose time is over; answers given until then are a partial response. Responses made (0 or 1)."""
     form = form_of(store, prompt)
     store.outbox.cancel(f"{prompt.prompt_id}:nudge")
-    if not store.prompts.close(prompt.prompt_id, "expired" if prompt.state != "planned" else "skipped"):
+    state = "expired" if prompt.state != "planned" else "skipped"
+    if not store.prompts.close(prompt.prompt_id, state):
         return 0
     if prompt.started_at is None or form.empty or prompt.touched_at is None:
-        store.ledger.add(prompt.prompt_id, "expired", now, prompt.state)
+        store.ledger.add(prompt.prompt_id, state, now, prompt.state)
         return 0
     store.responses.add(response(prompt, form, "partial", prompt.touched_at))
     store.ledger.add(prompt.prompt_id, "abandoned", now, "partial")

@@ -52,7 +52,7 @@ def stop(turn: Turn, person: Person, _argument: str) -> None:
 
 def withdraw(turn: Turn, person: Person) -> None:
     """Take back what is planned and close what is open."""
-    turn.store.prompts.cancel_planned(person.person)
+    turn.store.cancel_planned(person.person, turn.now, "stopped")
     turn.store.outbox.cancel_all(person.person, ("nudge", "insight", "reminder"))
     for prompt in turn.store.prompts.of(person.person, turn.now - timedelta(days=2)):
         if prompt.open:
@@ -86,7 +86,7 @@ def paused(turn: Turn, words: str) -> None:
         turn.change(state="active", paused_until=None)
         turn.say("resumed")
     elif 1 <= days <= 365:
-        turn.store.prompts.cancel_planned(person.person)
+        turn.store.cancel_planned(person.person, turn.now, "paused")
         turn.store.outbox.cancel_all(person.person, ("nudge", "insight", "reminder"))
         turn.change(state="paused", paused_until=turn.now + timedelta(days=days))
         turn.say("paused", days=days)

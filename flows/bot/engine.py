@@ -94,7 +94,7 @@ def _membership(turn: Turn, *, here: bool) -> None:
     if here:
         _heard(turn)
     elif turn.person and turn.person.state in {"active", "paused"}:
-        turn.store.prompts.cancel_planned(turn.person.person)
+        turn.store.cancel_planned(turn.person.person, turn.now, "blocked")
         turn.change(state="blocked")
         turn.store.ledger.add(turn.person.person, "blocked", turn.now)
 

@@ -124,7 +124,7 @@ def timezone(turn: Turn, words: str) -> None:
     if person.state != "enrolling":
         turn.keep(step="done")
         turn.change(timezone=zone)
-        turn.store.prompts.cancel_planned(person.person)
+        turn.store.cancel_planned(person.person, turn.now, "timezone changed")
         turn.say("timezone_kept", timezone=zone)
         return
     turn.keep(step="done")

@@ -124,6 +124,8 @@ class BotProcess:
         self._apply()
         self._painter.step()
         self._sender.step()
+        self._painter.ask(self._sender.redraw)
+        self._sender.redraw.clear()
         self._upkeep()
 
     def _apply(self) -> None:

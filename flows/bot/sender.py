@@ -44,6 +44,8 @@ class Sender:
         self.wake = asyncio.Event()
         self.fresh = True
         """Set where this process has put something into the outbox."""
+        self.redraw: set[str] = set()
+        """Prompts that were answered before their delivery was noted."""
 
     def recover(self) -> None:
         """Settle what a dead process left on its way: what must not come twice is given up, the rest goes again."""
@@ -57,7 +59,7 @@ class Sender:
                     self._store.outbox.close(one.key, "sent", now)
                     self._store.ledger.add(_subject(one), "sent", now, "known by the answers")
                 else:
-                    self._store.outbox.release(one.key)
+                    self._store.outbox.release(one.key, doubt=True)
                     self._store.ledger.add(_subject(one), "again", now, "the bot stopped while sending")
 
     def _arrived(self, one: Outgoing) -> bool:
@@ -120,15 +122,17 @@ class Sender:
         with self._store.transaction():
             for one in late:
                 self._store.outbox.close(one.key, "expired", now, reason="too late to be sent")
-                self._store.ledger.add(_subject(one), "expired", now, "too late to be sent")
-                if one.kind == "prompt":
-                    self._store.prompts.close(one.payload["prompt_id"], "skipped", stale=False)
+                closed = one.kind == "prompt" and self._store.prompts.undelivered(one.payload["prompt_id"], "skipped")
+                event = "skipped" if closed else "expired"
+                self._store.ledger.add(_subject(one) if closed else one.key, event, now, "too late to be sent")
 
     def _start(self, chosen: list[tuple[Outgoing, int]]) -> None:
         if not chosen:
             return
-        self._store.outbox.claim([one.key for one, _ in chosen])
+        claimed = self._store.outbox.claim([one.key for one, _ in chosen])
         for one, chat_id in chosen:
+            if one.key not in claimed:
+                continue  # withdrawn since it was read
             self._busy[chat_id] = asyncio.create_task(self._send(one, chat_id))
 
     async def _send(self, one: Outgoing, chat_id: int) -> None:
@@ -202,6 +206,7 @@ class Sender:
         self._store.prompts.sent(prompt.prompt_id, message_id, at)
         if prompt.started_at is not None or one.kind == "again":
             self._store.prompts.mark_stale(prompt.prompt_id)
+            self.redraw.add(prompt.prompt_id)
         after = self._store.surveys.by_version(prompt.survey_version).schedule.reminder_after
         if one.kind == "prompt" and prompt.started_at is None and after is not None:
             payload: dict[str, Any] = {"method": "prompt", "prompt_id": prompt.prompt_id}
@@ -214,23 +219,22 @@ class Sender:
         self._retry_at[one.key] = time.monotonic() + delay
         if outcome.kind == "down" and one.attempts > 1:
             self._pace.wait_all(time.monotonic() + min(delay, 5))
-        self._store.outbox.release(one.key)
+        self._store.outbox.release(one.key, doubt=outcome.kind == "unsure")
 
     def _gone(self, one: Outgoing, reason: str, at: datetime) -> None:
         """The person blocked the bot: nothing more until they come back."""
         self._closed(one, "refused", reason, at)
         person = self._store.people.find(one.person) if one.person else None
         if person is not None and person.state in {"active", "paused"}:
-            self._store.prompts.cancel_planned(person.person)
+            self._store.cancel_planned(person.person, at, "blocked")
             self._store.people.change(person.person, state="blocked")
             self._store.ledger.add(person.person, "blocked", at)
 
     def _closed(self, one: Outgoing, state: str, reason: str, at: datetime) -> None:
         self._retry_at.pop(one.key, None)
         self._store.outbox.close(one.key, state, at, reason=reason)
-        self._store.ledger.add(_subject(one), state, at, reason)
-        if one.kind == "prompt" and reason != "the prompt is closed":
-            self._store.prompts.close(one.payload["prompt_id"], "refused", stale=False)
+        closed = one.kind == "prompt" and self._store.prompts.undelivered(one.payload["prompt_id"], "refused")
+        self._store.ledger.add(_subject(one) if closed else one.key, state, at, reason)
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is on its way, then write it down."""

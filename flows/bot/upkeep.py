@@ -58,7 +58,7 @@ def purge(store: Store, now: datetime) -> int:
 
 def _end(store: Store, person: str, language: str, now: datetime) -> None:
     with store.transaction():
-        store.prompts.cancel_planned(person)
+        store.cancel_planned(person, now, "the study ended")
         store.people.change(person, state="ended")
         store.ledger.add(person, "ended", now)
         payload = {"method": "sendMessage", "text": text("ended", language)}

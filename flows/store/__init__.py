@@ -91,6 +91,12 @@ class Store:
             self.ledger.add_many((message, "erased", at, "its person was deleted") for message in messages)
         return touched
 
+    def cancel_planned(self, person: str, at: datetime, reason: str) -> None:
+        """Withdraw a person's prompts that are not sent yet; the ledger says why."""
+        with self.transaction():
+            cancelled = self.prompts.cancel_planned(person)
+            self.ledger.add_many((prompt, "cancelled", at, reason) for prompt in cancelled)
+
     def forget_sheet(self) -> int:
         """Have everything written again, to whatever spreadsheet comes next; number of responses."""
         with self.transaction():

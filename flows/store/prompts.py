@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flows.store.database import Database, micros, micros_or_none, moment, moment_or_none
+from flows.store.queues import IN_DOUBT
 
 OPEN = ("planned", "sent", "started")
 STATES = (*OPEN, "answered", "empty", "expired", "skipped", "cancelled", "refused")
@@ -146,11 +147,15 @@ class Prompts:
         return [_prompt(row) for row in rows]
 
     def current(self, person: str) -> Prompt | None:
-        """The newest prompt on the person's screen that is still open."""
+        """The newest prompt on the person's screen that is still open.
+
+        One whose delivery is under way, or in doubt, counts: the person may see it before Telegram's answer is here.
+        """
         row = self._db.row(
-            "SELECT * FROM prompts WHERE person = ? AND state IN ('sent', 'started')"
+            "SELECT * FROM prompts WHERE person = ? AND (state IN ('sent', 'started') OR state = 'planned' AND EXISTS"
+            " (SELECT 1 FROM outbox WHERE key = prompt_id || ':prompt' AND (state = 'sending' OR reason = ?)))"
             " ORDER BY (touched_at IS NULL), touched_at DESC, slot_at DESC LIMIT 1",
-            (person,),
+            (person, IN_DOUBT),
         )
         return None if row is None else _prompt(row)
 
@@ -178,14 +183,19 @@ class Prompts:
             ),
         )
 
-    def close(self, prompt_id: str, state: str, *, stale: bool = True) -> bool:
+    def close(self, prompt_id: str, state: str) -> bool:
         """Close an open prompt; False where it was closed before."""
         changed = self._db.write(
-            "UPDATE prompts SET state = ?, stale = (message_id IS NOT NULL AND ?), written_at = NULL"
+            "UPDATE prompts SET state = ?, stale = (message_id IS NOT NULL), written_at = NULL"
             " WHERE prompt_id = ? AND state IN ('planned', 'sent', 'started')",
-            (state, stale, prompt_id),
+            (state, prompt_id),
         )
         return changed > 0
+
+    def undelivered(self, prompt_id: str, state: str) -> bool:
+        """Close a prompt that did not reach its person; False where it was closed before or has been answered to."""
+        sql = "UPDATE prompts SET state = ?, written_at = NULL WHERE prompt_id = ? AND state = 'planned'"
+        return self._db.write(sql, (state, prompt_id)) > 0
 
     def mark_stale(self, prompt_id: str) -> None:
         """Ask for the message on screen to be drawn again."""

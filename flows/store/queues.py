@@ -11,6 +11,9 @@ from typing import Any
 
 from flows.store.database import Database, micros, micros_or_none, moment, moment_or_none
 
+IN_DOUBT = "in doubt"
+"""Reason of a waiting message that may have been delivered already."""
+
 
 @dataclass(frozen=True)
 class Incoming:
@@ -136,18 +139,26 @@ class Outbox:
         row = self._db.row("SELECT MIN(due_at) FROM outbox WHERE state = 'waiting'")
         return None if row is None else moment_or_none(row[0])
 
-    def claim(self, keys: Iterable[str]) -> None:
-        """Note, before the network is touched, that these are on their way."""
-        self._db.write_many(
-            "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ? AND state = 'waiting'",
-            [(key,) for key in keys],
-        )
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Note, before the network is touched, that these are on their way; those of them that still waited."""
+        sql = "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE key = ? AND state = 'waiting'"
+        with self._db.transaction():
+            return {key for key in keys if self._db.write(sql, (key,))}
 
-    def release(self, key: str, due_at: datetime | None = None) -> None:
-        """Put one back: it was not delivered. `due_at` puts it off."""
+    def arrived(self, key: str, at: datetime) -> bool:
+        """Note that one whose delivery was in doubt has been seen by its person: it is not sent again."""
+        changed = self._db.write(
+            "UPDATE outbox SET state = 'sent', closed_at = ?, payload = '{}' WHERE key = ? AND state = 'waiting'"
+            " AND reason = ?",
+            (micros(at), key, IN_DOUBT),
+        )
+        return changed > 0
+
+    def release(self, key: str, *, doubt: bool = False) -> None:
+        """Put one back to be sent again: it was not delivered, or (`doubt`) nobody knows."""
         self._db.write(
-            "UPDATE outbox SET state = 'waiting', due_at = COALESCE(?, due_at) WHERE key = ? AND state = 'sending'",
-            (micros_or_none(due_at), key),
+            "UPDATE outbox SET state = 'waiting', reason = COALESCE(?, reason) WHERE key = ? AND state = 'sending'",
+            (IN_DOUBT if doubt else None, key),
         )
 
     def close(self, key: str, state: str, at: datetime, *, telegram_id: int | None = None, reason: str = "") -> None:

@@ -53,14 +53,14 @@ async def _with_faults(call: Call, hung_up: HungUp) -> Any:
     rule = call.hub.faults.strike(call.method, call.bot.bot_id, str(call.params.values.get("chat_id")))
     if rule is None:
         return await _run(call, hung_up)
-    if rule.delay:
-        await asyncio.sleep(rule.delay)
-    if not rule.after_commit:
-        _fail(rule)
-    result = await _run(call, hung_up)
     if rule.after_commit:
+        result = await _run(call, hung_up)
+        await asyncio.sleep(rule.delay)
         _fail(rule)
-    return result
+        return result
+    await asyncio.sleep(rule.delay)
+    _fail(rule)
+    return await _run(call, hung_up)
 
 
 def _fail(rule: Rule) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from server.telegram.errors import ApiError, BadRequest, injected
 
+WEBHOOK = "webhook"
+
 
 @dataclass
 class Rule:
@@ -16,7 +18,7 @@ class Rule:
     Parameters
     ----------
     method
-        Name of a method, ``*`` for all.
+        Name of a method, ``*`` for all. ``webhook`` is the delivery of an update, and not among ``*``.
     chat_id, bot_id
         Only calls for this chat, of this bot.
     probability, seed
@@ -30,9 +32,11 @@ class Rule:
     retry_after
         Seconds, beside status 429.
     after_commit
-        Carry the call out first, then fail: the client cannot know that it worked.
+        Carry the call out first, then wait and fail: the client cannot know that it worked.
     delay
         Seconds to wait before anything else.
+    twice, loose
+        Of a webhook's delivery: post the update a second time; do not wait for those before it in its chat.
     drop
         Cut the connection instead of answering.
     """
@@ -49,6 +53,8 @@ class Rule:
     after_commit: bool = False
     delay: float = 0.0
     drop: bool = False
+    twice: bool = False
+    loose: bool = False
     hits: int = 0
     _dice: random.Random = field(default_factory=random.Random, repr=False)
 
@@ -57,9 +63,11 @@ class Rule:
 
     def strikes(self, method: str, bot_id: int, chat_id: str) -> bool:
         """Whether this call goes wrong; counts it."""
-        if self.method not in ("*", method) or (self.chat_id is not None and str(self.chat_id) != chat_id):
+        if self.method != method and (self.method != "*" or method == WEBHOOK):
             return False
-        if self.bot_id not in (None, bot_id) or (self.times is not None and self.hits >= self.times):
+        if self.bot_id not in (None, bot_id) or (self.chat_id is not None and str(self.chat_id) != chat_id):
+            return False
+        if self.times is not None and self.hits >= self.times:
             return False
         if self._dice.random() >= self.probability:
             return False

@@ -13,6 +13,7 @@ import orjson
 
 from server.telegram.dispatch import Dropped, perform
 from server.telegram.errors import ApiError
+from server.telegram.faults import WEBHOOK, Rule
 from server.telegram.hub import Hub
 from server.telegram.params import Params
 from server.telegram.storage.updates import Delivery
@@ -62,6 +63,7 @@ class _Bot:
     def __init__(self, hub: Hub, bot_id: int, token: str, client: httpx.AsyncClient) -> None:
         self._hub, self._bot_id, self._token, self._client = hub, bot_id, token, client
         self._busy: dict[Any, asyncio.Task[None]] = {}
+        self._faulty: dict[int, Rule | None] = {}
 
     async def run(self) -> None:
         try:
@@ -81,10 +83,24 @@ class _Bot:
             if len(self._busy) >= most:
                 return
             chat = chat_of(orjson.loads(body))
-            if chat not in self._busy:
-                self._busy[chat] = asyncio.create_task(self._deliver(update_id, body))
+            rule = self._rule(update_id, chat)
+            lane = ("loose", update_id) if rule is not None and rule.loose else chat
+            if lane not in self._busy:
+                self._busy[lane] = asyncio.create_task(self._deliver(update_id, body, rule))
 
-    async def _deliver(self, update_id: int, body: str) -> None:
+    def _rule(self, update_id: int, chat: Any) -> Rule | None:
+        """The fault rule a delivery falls under: the dice are thrown once for each."""
+        if not self._hub.faults.rules:
+            return None
+        if update_id not in self._faulty:
+            self._faulty[update_id] = self._hub.faults.strike(WEBHOOK, self._bot_id, str(chat))
+        return self._faulty[update_id]
+
+    async def _deliver(self, update_id: int, body: str, rule: Rule | None) -> None:
+        if rule is not None:
+            await asyncio.sleep(rule.delay)
+            if rule.twice:
+                await self._send(body)
         pause = FIRST_PAUSE_S
         while (problem := await self._post(update_id, body)) is not None:
             delivery = self._hub.updates.delivery(self._bot_id)
@@ -95,7 +111,18 @@ class _Bot:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     async def _post(self, update_id: int, body: str) -> str | None:
-        """Post one update; what was wrong, None where the bot took it."""
+        """Post one update, gone once the bot took it; what was wrong, None for nothing."""
+        response = await self._send(body)
+        if isinstance(response, str):
+            return response
+        with self._hub.db.change():
+            self._hub.updates.remove(self._bot_id, update_id)
+        self._faulty.pop(update_id, None)
+        await self._reply(response)
+        return None
+
+    async def _send(self, body: str) -> httpx.Response | str:
+        """Post what there is to post; the bot's 2xx, or what was wrong."""
         delivery: Delivery = self._hub.updates.delivery(self._bot_id)
         headers = {"content-type": "application/json"}
         if delivery.secret:
@@ -111,10 +138,7 @@ class _Bot:
         if not response.is_success:
             phrase = http.HTTPStatus(response.status_code).phrase
             return f"Wrong response from the webhook: {response.status_code} {phrase}"
-        with self._hub.db.change():
-            self._hub.updates.remove(self._bot_id, update_id)
-        await self._reply(response)
-        return None
+        return response
 
     async def _reply(self, response: httpx.Response) -> None:
         """A bot may call a method in its answer; what comes of it, it does not learn."""

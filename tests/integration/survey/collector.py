@@ -22,7 +22,7 @@ def main() -> None:
                 Writer(settings, store, SharedClock(settings.home)).everything()
         except SheetError as error:
             print(error, file=sys.stderr)
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

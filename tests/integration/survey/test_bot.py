@@ -146,8 +146,6 @@ def test_odd_input_gets_a_reply_and_loses_nothing(tmp_path: Path) -> None:
         w.people.reads(9, "Такой команды нет")
         w.people.say(9, "/now")
         _, data = w.people.button(9, "v.")
-        # nobody types within the milliseconds between a prompt's arrival and the note that it arrived
-        until(lambda: store.prompts.of(one)[0].state == "sent", what="the prompt to be noted as sent")
         w.people.say(9, "many words")
         w.people.reads(9, "Здесь нужно число")
         w.people.say(9, "99")
@@ -196,3 +194,27 @@ def test_blocked_and_unblocked(tmp_path: Path) -> None:
         w.people.start(9)
         until(lambda: store.people.get(person).state == "active", what="active again")
         answer_now(w, store, 9)
+
+
+def test_words_typed_before_telegram_has_confirmed_a_prompt_count(tmp_path: Path) -> None:
+    """The prompt is on the screen, Telegram's answer to its sending is still on the way: a typed answer is kept.
+
+    The bot is then killed, so that it never hears that the prompt arrived: the answer stays, the form comes once more.
+    """
+    with world(tmp_path) as w, w.store() as store:
+        person = enrolled(w, 9)
+        until(lambda: store.outbox.counts().get(("reply", "waiting"), 0) == 0, what="the welcome to be sent")
+        until(lambda: not store.outbox.interrupted(), what="the welcome to be noted")
+        slow = {"method": "sendMessage", "delay": 15, "after_commit": True, "times": 1}
+        w.people.post_list("faults", [slow])
+        w.people.say(9, "/now")
+        w.people.button(9, "v.")
+        w.people.say(9, "4")
+        (prompt,) = until(lambda: [p for p in store.prompts.of(person) if p.answers], what="the typed answer")
+        assert (prompt.answers, prompt.state, prompt.message_id) == ({"cheerful": 4}, "started", None)
+        w.bot.kill()
+        w.start_bot()
+        survey = store.surveys.of_study("mood")
+        w.people.button(9, f"v.{prompt.prompt_id}.{survey.version[:4]}.1.")
+        until(lambda: store.prompts.get(prompt.prompt_id).message_id, what="the delivery to be noted")
+        assert store.prompts.get(prompt.prompt_id).answers == {"cheerful": 4}

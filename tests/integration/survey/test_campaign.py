@@ -6,15 +6,8 @@ Short and seeded here; `make campaign` runs 200 people and 30 prompts each, with
 from __future__ import annotations
 
 import os
-import random
-import subprocess
-import sys
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,13 +18,14 @@ import pytest
 from flows.clients.sheets import read_answers
 from flows.clock import SharedClock
 from flows.settings import Settings
+from flows.store import Prompt, Store
 from flows.survey.callbacks import Callback, encode
 from flows.survey.flow import plan_study
-from tests.integration.survey.wire import World, until, world
-from tests.services import Service, start
+from tests.integration.survey.chaos import SHEETS_FAULTS, TELEGRAM_FAULTS, TIMEOUTS, Chaos, chaos, enough
+from tests.integration.survey.crowd import Crowd, Filling, tap
 
 FULL = os.environ.get("MOODFLOW_CAMPAIGN") == "full"
-PEOPLE, PROMPTS, KILLS = (200, 30, 100) if FULL else (5, 3, 3)
+PEOPLE, PROMPTS, KILLS = (200, 30, 100) if FULL else (9, 3, 3)
 SEED = 20261123
 BEGAN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 DEFINITION = """
@@ -58,94 +52,23 @@ id = "three"
 text = {ru = "Три", en = "Three"}
 scale = {kind = "text"}
 """
-TELEGRAM_FAULTS = [
-    {"method": "sendMessage", "probability": 0.04, "seed": 1, "status": 429, "retry_after": 1},
-    {"method": "sendMessage", "probability": 0.02, "seed": 2, "status": 503, "after_commit": True},
-    {"method": "editMessageText", "probability": 0.05, "seed": 3, "status": 429, "retry_after": 1},
-    {"method": "editMessageText", "probability": 0.03, "seed": 4, "drop": True},
-    {"method": "answerCallbackQuery", "probability": 0.05, "seed": 5, "status": 400, "description": "query is too old"},
-    {"method": "getUpdates", "probability": 0.03, "seed": 6, "status": 502},
-    {"method": "getUpdates", "probability": 0.02, "seed": 7, "drop": True},
-]
-SHEETS_FAULTS = [
-    {"kind": "after_commit", "match": {"path": ":append"}, "probability": 0.2, "seed": 1},
-    {"kind": "status", "status": 503, "match": {"path": ":append"}, "probability": 0.1, "seed": 2},
-    {"kind": "drop", "after_commit": True, "match": {"path": ":append"}, "probability": 0.1, "seed": 3},
-    {"kind": "status", "status": 429, "probability": 0.03, "seed": 4},
-    {"kind": "status", "status": 500, "match": {"method": "GET"}, "probability": 0.03, "seed": 5},
-]
+ENDS = {
+    "whole": {"answered"},
+    "silent": {"expired"},
+    "late": {"expired"},
+    "left": {"abandoned"},
+    "blocked": {"cancelled", "refused"},
+    "missed": {"skipped"},
+}
+"""What people do with a prompt, and what the ledger may say became of it."""
+CLOSING = {"answered", "empty", "abandoned", "expired", "skipped", "cancelled", "refused"}
 
 
-@dataclass
-class Chaos:
-    """What can be killed, and how often it was."""
-
-    world: World
-    sheets: Service
-    sheets_data: Path
-    collector: subprocess.Popen[str]
-    kills: Counter[str] = field(default_factory=Counter)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def kill(self, which: str) -> None:
-        """SIGKILL one process and start it again."""
-        with self.lock:
-            if which == "bot":
-                assert self.world.bot is not None
-                self.world.bot.kill()
-                self.world.start_bot()
-            elif which == "collector":
-                self.collector.kill()
-                self.collector.wait()
-                self.collector = start_collector(self.world)
-            else:
-                port = self.sheets.ready["urls"]["api"].rpartition(":")[2]
-                self.sheets.kill()
-                self.sheets = start("server.sheets", self.sheets_data, "--port", port)
-            self.kills[which] += 1
-
-
-def start_collector(w: World) -> subprocess.Popen[str]:
-    with (w.home / "collector.log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.survey.collector"],
-            env=os.environ | w.environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert process.stdout is not None
-    assert process.stdout.readline()
-    process.stdout.close()
-    return process
-
-
-@contextmanager
-def chaos(folder: Path) -> Iterator[Chaos]:
-    """Telegram, Sheets, bot and collector, with faults, all of which end with the test."""
-    home = folder / "home"
-    home.mkdir(parents=True)
-    definition = home / "trial.toml"
-    definition.write_text(DEFINITION)
-    SharedClock(home).set(BEGAN)
-    sheets = start("server.sheets", folder / "sheets", "--port", "0")
-    more = {
-        "MOODFLOW_SURVEY": str(definition),
-        "MOODFLOW_SHEETS_CREDENTIALS": sheets.ready["credentials"],
-        "MOODFLOW_SHEETS_URL": sheets.ready["urls"]["api"],
-        "MOODFLOW_SHEETS_PER_MINUTE": "100000",
-    }
-    try:
-        with world(folder, **more) as w:
-            made = Chaos(w, sheets, folder / "sheets", start_collector(w))
-            try:
-                yield made
-            finally:
-                made.collector.kill()
-                made.collector.wait()
-                sheets = made.sheets
-    finally:
-        sheets.stop()
+def fate(user: int, number: int) -> str:
+    """What a person does with a prompt; the planner runs too late for one prompt of all."""
+    if number == PROMPTS // 2:
+        return "missed"
+    return {0: "silent", 1: "late", 2: "left", 3: "blocked"}.get((user + 4 * number) % 9, "whole")
 
 
 def answers_of(person: int, prompt: int) -> dict[str, Any]:
@@ -153,101 +76,190 @@ def answers_of(person: int, prompt: int) -> dict[str, Any]:
     return {"one": 1 + person % 5, "two": 1 + (person + prompt) % 5, "three": f"={person}+{prompt}"}
 
 
-def respond(w: World, user: int, ident: str, version: str, given: dict[str, Any]) -> None:
-    """Answer a prompt as fast as a person never could: all taps at once, in their order."""
-    message, _ = w.people.button(user, f"s.{ident}", 90)
-    taps: list[dict[str, Any]] = []
-    for n, value in enumerate(given.values()):
-        if isinstance(value, int):
-            data = encode(Callback("value", ident, version, n, str(value)))
-            where = {"user_id": user, "message_id": message["message_id"]}
-            taps.append({"method": "tap", **where, "data": data, "force": True})
-        else:
-            taps.append({"method": "send", "user_id": user, "text": value})
-    w.people.post_list("batch", taps)
+class Study:
+    """The study being run: who answers what, and what is expected of it."""
+
+    def __init__(self, c: Chaos, crowd: Crowd, store: Store) -> None:
+        self._people, self._crowd, self._store = c.world.people, crowd, store
+        self._clock = SharedClock(c.world.home)
+        self.users = list(range(1, PEOPLE + 1))
+        self.names: dict[int, str] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.fates: dict[str, str] = {}
+
+    def enrol(self) -> None:
+        """Everybody joins, and has a plan of prompts."""
+        for user in self.users:
+            self._people.enrol(user, country="RU", zone="Europe/Moscow")
+            found = self._store.people.by_chat(user)
+            assert found is not None
+            self.names[user] = found.person
+            plan = [(slot(n), 1 + n // 6, 1 + n % 6) for n in range(PROMPTS)]
+            self._store.slots.add(found.person, plan)
+
+    def round(self, number: int) -> None:
+        """One prompt of everybody's, from planning to what became of it."""
+        at = slot(number)
+        if fate(1, number) == "missed":
+            self._clock.set(at + timedelta(minutes=70))
+            plan_study(self._store, "trial", self._clock.now(), self._clock.now() + timedelta(minutes=5))
+            self._doomed(number)
+            return
+        plan_study(self._store, "trial", self._clock.now(), at + timedelta(minutes=5))
+        groups = self._doomed(number)
+        for user in groups["blocked"]:
+            self._people.post("block", user_id=user)
+        self._clock.set(at)
+        self._answer(groups, number)
+        self._clock.set(at + timedelta(minutes=95))
+        self._late(groups)
+
+    def _doomed(self, number: int) -> dict[str, dict[int, Prompt]]:
+        groups: dict[str, dict[int, Prompt]] = defaultdict(dict)
+        for user in self.users:
+            (prompt,) = [p for p in self._store.prompts.of(self.names[user], slot(number)) if p.slot_at == slot(number)]
+            groups[fate(user, number)][user] = prompt
+            self.fates[prompt.prompt_id] = fate(user, number)
+        return groups
+
+    def _answer(self, groups: dict[str, dict[int, Prompt]], number: int) -> None:
+        fillings = {
+            user: Filling(p.prompt_id, p.survey_version, answers_of(user, number))
+            for user, p in groups["whole"].items()
+        }
+        self._crowd.fill(fillings)
+        self._leave(groups["left"], number)
+        seen = [p.prompt_id for kind in ("silent", "late") for p in groups[kind].values()]
+        self._until(seen, "sent")
+        self._clock.set(slot(number) + timedelta(minutes=9))
+        self._crowd.submit(fillings)
+        self._until([f.prompt for f in fillings.values()], "answered")
+        for user, prompt in groups["whole"].items():
+            self._expect(prompt, user, number, answers_of(user, number), "complete", 9)
+
+    def _leave(self, group: dict[int, Prompt], number: int) -> None:
+        """Some answer one item and never come back."""
+        for user, prompt in group.items():
+            self._crowd.wait(lambda u=user, p=prompt: self._crowd.shown(u, p.prompt_id) is not None, what="a prompt")
+            message = self._crowd.shown(user, prompt.prompt_id)
+            assert message is not None
+            value = answers_of(user, number)["one"]
+            data = encode(Callback("value", prompt.prompt_id, prompt.survey_version, 0, str(value)))
+            self._crowd.do([tap(user, message, data)])
+            self._expect(prompt, user, number, {"one": value, "two": "", "three": ""}, "partial", 0)
+        self._until([p.prompt_id for p in group.values()], "started")
+
+    def _expect(self, prompt: Prompt, user: int, number: int, given: dict[str, Any], status: str, after: int) -> None:
+        answered_at = f"{slot(number) + timedelta(minutes=after):%Y-%m-%dT%H:%M:%SZ}"
+        keys = {"person": self.names[user], "beep": 1 + number % 6, "status": status, "answered_at": answered_at}
+        self.rows[prompt.prompt_id] = given | keys
+
+    def _late(self, groups: dict[str, dict[int, Prompt]]) -> None:
+        """Some tap after the prompt is over; those who blocked the bot let it in again."""
+        calls = []
+        for user, prompt in groups["late"].items():
+            message = self._crowd.shown(user, prompt.prompt_id) or {"message_id": prompt.message_id or 1}
+            data = encode(Callback("value", prompt.prompt_id, prompt.survey_version, 0, "3"))
+            calls.append(tap(user, message, data))
+        self._crowd.do(calls)
+        over = [p.prompt_id for kind in ("silent", "late", "left") for p in groups[kind].values()]
+        self._until(over, "expired")
+        for user in groups["blocked"]:
+            self._people.post("unblock", user_id=user)
+            self._people.start(user)
+        names = [self.names[user] for user in groups["blocked"]]
+        self._crowd.wait(lambda: all(self._store.people.get(n).state == "active" for n in names), what="unblocking")
+
+    def _until(self, prompts: Iterable[str], state: str) -> None:
+        wanted = list(prompts)
+        marks = ",".join("?" * len(wanted))
+        sql = f"SELECT COUNT(*) FROM prompts WHERE prompt_id IN ({marks}) AND state = ?"  # noqa: S608 - question marks
+        self._crowd.wait(
+            lambda: self._store.database.number(sql, [*wanted, state]) == len(wanted), what=f"prompts to be {state}"
+        )
+
+    def finish(self) -> None:
+        """Everything is written and nothing is left open."""
+        self._clock.set(slot(PROMPTS) + timedelta(hours=3))
+        database = self._store.database
+        open_ones = "SELECT COUNT(*) FROM prompts WHERE state IN ('planned', 'sent', 'started')"
+        self._crowd.wait(lambda: database.number(open_ones) == 0, what="the rest to close")
+        left = "SELECT COUNT(*) FROM outbox WHERE state IN ('waiting', 'sending')"
+        self._crowd.wait(lambda: database.number(left) == 0, what="the outbox to be empty")
+        self._crowd.wait(
+            lambda: not self._store.responses.unwritten(1) and not self._store.prompts.unwritten(1), what="all rows"
+        )
 
 
-def submit(w: World, user: int, ident: str) -> None:
-    """Tap the submit button once it shows."""
-    message, data = w.people.button(user, f"u.{ident}", 90)
-    w.people.tap(user, message, data, force=True)
+def slot(number: int) -> datetime:
+    """When a prompt is due."""
+    return BEGAN + timedelta(hours=2 * (number + 1))
 
 
 @pytest.mark.campaign
 @pytest.mark.xdist_group("survey-campaign")
-@pytest.mark.timeout(7200 if FULL else 400)
+@pytest.mark.timeout(7200 if FULL else 500)
 def test_no_answer_is_lost_or_doubled_whatever_is_killed(tmp_path: Path) -> None:
-    """Responses completed = rows in the Sheet, once each, in the right columns; the ledger adds up."""
-    dice = random.Random(SEED)
-    with chaos(tmp_path) as c, c.world.store() as store:
-        w, clock = c.world, SharedClock(c.world.home)
-        users = list(range(1, PEOPLE + 1))
-        for user in users:
-            w.people.enrol(user, country="RU", zone="Europe/Moscow")
-        names = {user: store.people.by_chat(user).person for user in users}
-        slots = [BEGAN + timedelta(hours=2 * (n + 1)) for n in range(PROMPTS)]
-        for user in users:
-            store.slots.add(names[user], [(slot, 1 + n // 6, 1 + n % 6) for n, slot in enumerate(slots)])
-        w.people.post_list("faults", TELEGRAM_FAULTS)
-        assert httpx.post(c.sheets.ready["urls"]["api"] + "/admin/faults", json=SHEETS_FAULTS).status_code == 200
-        stop = threading.Event()
-        killer = threading.Thread(target=_kill, args=(c, stop, dice.randrange(2**31)))
-        killer.start()
-        expected: dict[str, dict[str, Any]] = {}
-        silent: set[str] = set()
-        try:
-            for n, slot in enumerate(slots):
-                plan_study(store, "trial", clock.now(), slot + timedelta(minutes=5))
-                clock.set(slot)
-                mine = {user: next(p for p in store.prompts.of(names[user]) if p.slot_at == slot) for user in users}
-                silent |= {mine[user].prompt_id for user in users if (user + n) % 7 == 0}
-                answering = [user for user in users if mine[user].prompt_id not in silent]
-                for user in answering:
-                    ident = mine[user].prompt_id
-                    expected[ident] = answers_of(user, n) | {"person": names[user], "beep": 1 + n % 6}
-                    respond(w, user, ident, mine[user].survey_version, answers_of(user, n))
-                clock.set(slot + timedelta(minutes=9))
-                for user in answering:
-                    submit(w, user, mine[user].prompt_id)
-                waiting = {mine[user].prompt_id for user in answering}
-                until(lambda waiting=waiting: waiting <= {r.prompt_id for r in store.responses.of()}, 120, "responses")
-            until(lambda: sum(c.kills.values()) >= KILLS, 600, "enough kills")
-        finally:
-            stop.set()
-            killer.join()
-        clock.set(slots[-1] + timedelta(hours=3))
-        until(lambda: not [p for p in store.prompts.overdue(clock.now()) if p.open], 60, "the rest to expire")
-        until(lambda: not store.responses.unwritten(1) and not store.prompts.unwritten(1), 120, "all rows written")
-        settings = Settings(
-            home=w.home,
-            sheets_credentials=w.environment["MOODFLOW_SHEETS_CREDENTIALS"],
-            sheets_url=w.environment["MOODFLOW_SHEETS_URL"],
-            sheets_per_minute=100_000,
+    """Responses = rows in the Sheet, once each, in the right columns; the ledger adds up.
+
+    Bot, collector and Sheets endpoint are killed; the bot hears by turns by polling and by a webhook, whose posts come
+    twice and out of order; some people never answer, stop half way, tap too late or block the bot.
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    definition = home / "trial.toml"
+    definition.write_text(DEFINITION)
+    SharedClock(home).set(BEGAN)
+    with chaos(tmp_path, definition) as c, c.world.store() as store, Crowd.watching(c.world.people) as crowd:
+        study = Study(c, crowd, store)
+        study.enrol()
+        c.world.people.post_list("faults", [*TELEGRAM_FAULTS, *(TIMEOUTS if FULL else [])])
+        sheets = c.sheets.ready["urls"]["api"]
+        assert httpx.post(sheets + "/admin/faults", json=SHEETS_FAULTS).status_code == 200
+        with c.killing(SEED):
+            for number in range(PROMPTS):
+                study.round(number)
+                print(f"round {number + 1}: kills {dict(c.kills)}")
+            enough(c, KILLS)
+        study.finish()
+        httpx.delete(sheets + "/admin/faults")
+        header, *rows = read_answers(
+            Settings(
+                home=home,
+                sheets_credentials=c.world.environment["MOODFLOW_SHEETS_CREDENTIALS"],
+                sheets_url=sheets,
+                sheets_per_minute=100_000,
+            ),
+            store,
         )
-        httpx.delete(c.sheets.ready["urls"]["api"] + "/admin/faults")
-        header, *rows = read_answers(settings, store)
         table = [dict(zip(header, row, strict=True)) for row in rows]
-        print(f"kills: {dict(c.kills)}, responses: {len(table)}, ledger: {store.ledger.counts()}")
-        assert Counter(row["prompt_id"] for row in table) == Counter(list(expected))
-        for row in table:
-            wanted = expected[row["prompt_id"]]
-            assert {key: row[key] for key in wanted} == {key: str(value) for key, value in wanted.items()}
-            assert (row["status"], row["study"], row["response_id"]) == ("complete", "trial", row["prompt_id"] + "-1")
-            assert row["answered_at"] == row["slot_at"].replace(":00:00Z", ":09:00Z")
-        states = store.prompts.counts()
-        assert states == {"answered": len(expected), "expired": len(silent)}
-        closed = Counter(
-            subject
-            for (subject,) in store.database.rows("SELECT subject FROM ledger WHERE event IN ('answered', 'expired')")
-        )
-        assert closed == Counter([*expected, *silent])
-        assert store.inbox.counts()["failed"] == 0
-        assert store.inbox.counts()["waiting"] == 0
+        heard = f"restarted by {dict(c.listened)}"
+        print(f"kills: {dict(c.kills)}, {heard}, rows: {len(table)}, ledger: {store.ledger.counts()}")
+        the_rows_are_right(study, table)
+        the_ledger_adds_up(study, store)
         assert sum(c.kills.values()) >= KILLS
 
 
-def _kill(c: Chaos, stop: threading.Event, seed: int) -> None:
-    dice = random.Random(seed)
-    while not stop.is_set():
-        time.sleep(dice.uniform(0.3, 1.5))
-        c.kill(dice.choice(["bot", "bot", "collector", "sheets"]))
+def the_rows_are_right(study: Study, table: list[dict[str, str]]) -> None:
+    """Each answered prompt is one row with what was answered to it."""
+    assert Counter(row["prompt_id"] for row in table) == Counter(list(study.rows))
+    for row in table:
+        wanted = study.rows[row["prompt_id"]]
+        assert {key: row[key] for key in wanted} == {key: str(value) for key, value in wanted.items()}
+        assert (row["study"], row["response_id"]) == ("trial", row["prompt_id"] + "-1")
+
+
+def the_ledger_adds_up(study: Study, store: Store) -> None:
+    """Every prompt has one end in the ledger, and it is the one its person chose; no update is left."""
+    ends: defaultdict[str, list[str]] = defaultdict(list)
+    for subject, event in store.database.rows("SELECT subject, event FROM ledger"):
+        if event in CLOSING and subject in study.fates:
+            ends[subject].append(event)
+    assert len(study.fates) == PEOPLE * PROMPTS
+    wrong = {prompt: (kind, ends[prompt]) for prompt, kind in study.fates.items() if len(ends[prompt]) != 1}
+    assert wrong == {}
+    assert {k: ends[k] for k, kind in study.fates.items() if ends[k][0] not in ENDS[kind]} == {}
+    told = Counter("expired" if ends[p][0] == "abandoned" else ends[p][0] for p in study.fates)
+    assert store.prompts.counts() == dict(told)
+    assert store.inbox.counts()["failed"] == 0
+    assert store.inbox.counts()["waiting"] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,17 +17,11 @@ from flows.clock import SharedClock
 from flows.settings import Settings
 from flows.store import Store
 from tests.integration.survey.test_sheet import answer, collect
-from tests.integration.survey.wire import TOKEN, until, world
+from tests.integration.survey.wire import TOKEN, free_port, until, world
 from tests.services import Service, running
 
 pytestmark = pytest.mark.xdist_group("survey-wire")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def test_a_tap_made_while_the_bot_was_down_is_not_expired_by_the_downtime(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,13 @@ from flows.store import Store
 from tests.services import Service, running, start
 
 TOKEN = "4242424242:" + "A" * 35
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
@@ -112,7 +120,8 @@ class World:
     environment: dict[str, str]
     bot: Service | None = None
 
-    def start_bot(self) -> Service:
+    def start_bot(self, **more: str) -> Service:
+        """Start the bot, with more in its environment than the world has."""
         log = self.home / "bot.log"
         with log.open("a") as errors:
             process = subprocess.Popen(
@@ -120,7 +129,7 @@ class World:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | more,
             )
         assert process.stdout is not None
         line = process.stdout.readline()
