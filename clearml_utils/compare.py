@@ -1,18 +1,49 @@
-"""Model versions, or experiments, side by side: a table, plots, and the same as a ClearML task."""
+"""Model versions, or experiments, side by side: numbers with their distance, curves, what differs in data and code.
+
+`compare_models` and `compare_experiments` read from ClearML. A `Comparison` is plain data: it writes itself as a table,
+as a page (`comparison_page`), and as a ClearML task.
+
+A metric has a confidence interval where two others are named after it, `NAME_low` and `NAME_high`.
+"""
 
 from __future__ import annotations
 
-import html
+import difflib
 import json
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clearml_utils import registry
+from clearml_utils import comparison_page, registry
+from clearml_utils.comparison_sources import Source, read_curves, read_sources
 from clearml_utils.connection import Connection
 from clearml_utils.delivery import Projects, hyperparams
 from clearml_utils.errors import TrackingError
+
+Texts = Mapping[str, Mapping[str, str]]
+Curve = tuple[Sequence[float], Sequence[float]]
+LOW, HIGH = "_low", "_high"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Distance of a number from the first row's.
+
+    Attributes
+    ----------
+    value
+        This row's minus the first row's.
+    low, high
+        Ends of its confidence interval as if both were measured on different answers (the widths add in squares); None
+        where one of the two has no interval. On the same answers the true interval is narrower.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -28,15 +59,29 @@ class Comparison:
     metrics
         Numbers by row and name; a row that has none of a name leaves it out.
     facts
-        Texts by row and name.
-    differ
-        Names of facts that are not the same in all rows.
+        Parameters, or a model's metadata, by row and name.
+    data, code
+        Hashes of what was read and made, and revision, entry point and packages, by row and name.
+    curves
+        By metric and row: iterations and values.
+    diffs
+        By row: how its uncommitted source differs from the first row's, as a unified diff; rows without are left out.
+    kind
+        `experiments` or `models`.
+    ids
+        ClearML's id of each row.
     """
 
     title: str
     rows: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, float]]
-    facts: Mapping[str, Mapping[str, str]]
+    facts: Texts
+    data: Texts = field(default_factory=dict)
+    code: Texts = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
+    diffs: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "experiments"
+    ids: tuple[str, ...] = ()
 
     @property
     def metric_names(self) -> list[str]:
@@ -44,10 +89,54 @@ class Comparison:
         return sorted({name for row in self.rows for name in self.metrics[row]})
 
     @property
+    def shown_metrics(self) -> list[str]:
+        """Every metric but those that are ends of another's interval."""
+        names = self.metric_names
+        ends = {name + end for name in names for end in (LOW, HIGH)}
+        return [name for name in names if name not in ends]
+
+    @property
     def differ(self) -> list[str]:
         """Facts in which the rows differ."""
-        found = sorted({name for row in self.rows for name in self.facts[row]})
-        return [n for n in found if len({self.facts[row].get(n) for row in self.rows}) > 1]
+        return self._differing(self.facts)
+
+    @property
+    def sections(self) -> dict[str, dict[str, list[str]]]:
+        """What differs, by section and name: the texts in the order of the rows; sections without any are left out."""
+        own = {"Parameters" if self.kind == "experiments" else "Metadata": self.facts, "Data": self.data}
+        found = {
+            title: {n: [t.get(row, {}).get(n, "") for row in self.rows] for n in self._differing(t)}
+            for title, t in (own | {"Code": self.code}).items()
+        }
+        return {title: rows for title, rows in found.items() if rows}
+
+    def _differing(self, texts: Texts) -> list[str]:
+        found = sorted({name for row in self.rows for name in texts.get(row, {})})
+        return [n for n in found if len({texts.get(row, {}).get(n) for row in self.rows}) > 1]
+
+    def interval(self, row: str, name: str) -> tuple[float, float] | None:
+        """Confidence interval of a number, None where it has none."""
+        found = self.metrics[row]
+        low, high = found.get(name + LOW), found.get(name + HIGH)
+        return None if low is None or high is None else (low, high)
+
+    def delta(self, row: str, name: str) -> Delta | None:
+        """Distance of a number from the first row's; None for the first row and where one of the two is missing."""
+        first = self.rows[0]
+        here, base = self.metrics[row].get(name), self.metrics[first].get(name)
+        if row == first or here is None or base is None:
+            return None
+        mine, theirs = self.interval(row, name), self.interval(first, name)
+        if mine is None or theirs is None:
+            return Delta(here - base)
+        down = math.hypot(here - mine[0], theirs[1] - base)
+        up = math.hypot(mine[1] - here, base - theirs[0])
+        return Delta(here - base, here - base - down, here - base + up)
+
+    def link(self, web: str) -> str:
+        """Address of the same comparison in ClearML's web app at `web`."""
+        page, end = ("compare-tasks", "") if self.kind == "experiments" else ("compare-models", "/models-details")
+        return f"{web.rstrip('/')}/projects/*/{page};ids={','.join(self.ids)}{end}"
 
     def table(self) -> list[list[Any]]:
         """Header and rows: name, metrics, facts that differ."""
@@ -66,41 +155,68 @@ class Comparison:
         return pd.DataFrame(body, columns=header)
 
     def figures(self) -> dict[str, dict[str, Any]]:
-        """A plotly bar chart for each metric."""
-        return {
-            name: {
+        """A plotly bar chart for each metric, with its intervals; a chart of lines over each other for each curve."""
+        bars = {name: self._bar(name) for name in self.shown_metrics}
+        lines = {
+            f"{name} by iteration": {
                 "data": [
-                    {
-                        "type": "bar",
-                        "x": [r for r in self.rows if name in self.metrics[r]],
-                        "y": [self.metrics[r][name] for r in self.rows if name in self.metrics[r]],
-                    }
+                    {"type": "scatter", "mode": "lines", "name": row, "x": list(x), "y": list(y)}
+                    for row, (x, y) in curves.items()
                 ],
-                "layout": {"title": {"text": name}, "xaxis": {"type": "category"}},
+                "layout": {"title": {"text": name}, "xaxis": {"title": {"text": "iteration"}}},
             }
-            for name in self.metric_names
+            for name, curves in self.curves.items()
         }
+        return bars | lines
+
+    def _bar(self, name: str) -> dict[str, Any]:
+        rows = [row for row in self.rows if name in self.metrics[row]]
+        values = [self.metrics[row][name] for row in rows]
+        bar: dict[str, Any] = {"type": "bar", "x": rows, "y": values}
+        spans = [self.interval(row, name) for row in rows]
+        if any(spans):
+            ends = [span or (value, value) for span, value in zip(spans, values, strict=True)]
+            bar["error_y"] = {
+                "type": "data", "symmetric": False,
+                "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
+                "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
+            }  # fmt: skip
+        return {"data": [bar], "layout": {"title": {"text": name}, "xaxis": {"type": "category"}}}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"title": self.title, "rows": [dict(zip(self.table()[0], r, strict=True)) for r in self.table()[1:]]}
-
-    def write_html(self, path: str | Path) -> None:
-        """A page with the table and a bar for every number; it loads nothing."""
         header, *body = self.table()
-        cells = "".join(f"<tr>{''.join(f'<td>{html.escape(str(c))}</td>' for c in row)}</tr>" for row in body)
-        bars = "".join(_bars(name, {r: self.metrics[r][name] for r in self.rows if name in self.metrics[r]})
-                       for name in self.metric_names)  # fmt: skip
-        head = "".join(f"<th>{html.escape(str(h))}</th>" for h in header)
-        Path(path).write_text(
-            f"<!doctype html><meta charset=utf-8><title>{html.escape(self.title)}</title>"
-            "<style>body{font:14px sans-serif}td,th{padding:4px;border-bottom:1px solid #ccc;text-align:left}</style>"
-            f"<h1>{html.escape(self.title)}</h1><table><tr>{head}</tr>{cells}</table>{bars}"
-        )
+        return {
+            "title": self.title, "kind": self.kind, "ids": list(self.ids),
+            "rows": [dict(zip(header, row, strict=True)) for row in body],
+            "deltas": self._by_metric(self.delta), "intervals": self._by_metric(self.interval),
+            "differ": {title: dict(rows) for title, rows in self.sections.items()}, "diffs": dict(self.diffs),
+            "curves": {n: {r: [list(x), list(y)] for r, (x, y) in c.items()} for n, c in self.curves.items()},
+        }  # fmt: skip
+
+    def _by_metric(self, of: Any) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for name in self.shown_metrics:
+            for row in self.rows:
+                value = of(row, name)
+                if value is not None:
+                    found.setdefault(name, {})[row] = vars(value) if isinstance(value, Delta) else list(value)
+        return found
+
+    def write_html(self, path: str | Path, link: str = "") -> None:
+        """A page with table, bars, curves over each other and what differs; it loads nothing.
+
+        Parameters
+        ----------
+        link
+            Address of the same comparison in ClearML, shown at its top.
+        """
+        Path(path).write_text(comparison_page.page(self, link))
 
     def record(self, project: str, connection: Connection | None = None) -> str:
-        """Store the comparison as a ClearML task with table and plots; its id."""
+        """Store the comparison as a ClearML task: table, bars, curves, what differs; its id."""
         call = connection or _shared()
+        diffs = {f"source of {row}": text for row, text in self.diffs.items()}
         made = str(
             call.call(
                 "tasks.create",
@@ -108,22 +224,21 @@ class Comparison:
                 type="qc",
                 project=Projects(call).id(project),
                 tags=["comparison"],
-                hyperparams=hyperparams({"Args": {"compared": ", ".join(self.rows)}}),
+                hyperparams=hyperparams({"Args": {"compared": ", ".join(self.rows), "ids": ", ".join(self.ids)}}),
+                configuration={n: {"name": n, "type": "diff", "description": "", "value": v} for n, v in diffs.items()},
             )["id"]
         )
         call.call("tasks.started", task=made, force=True)
         header, *body = self.table()
-        table = {
-            "data": [
-                {"type": "table", "header": {"values": header}, "cells": {"values": list(zip(*body, strict=True))}}
-            ],
-            "layout": {},
-        }
-        plots = {"comparison": table, **self.figures()}
+        plots = {"comparison": _plotly_table(header, body)} | self.figures()
+        for title, rows in self.sections.items():
+            if title not in {"Parameters", "Metadata"}:  # those are in the table above
+                plots[f"{title} that differs"] = _plotly_table(["name", *self.rows], [[n, *v] for n, v in rows.items()])
+        now = int(time.time() * 1000)
         call.lines(
             "events.add_batch",
             [
-                {"type": "plot", "task": made, "metric": name, "variant": "compare", "iter": 0, "timestamp": _now(),
+                {"type": "plot", "task": made, "metric": name, "variant": "compare", "iter": 0, "timestamp": now,
                  "plot_str": json.dumps(plot, default=str)}
                 for name, plot in plots.items()
             ],
@@ -133,82 +248,88 @@ class Comparison:
 
 
 def compare_models(name: str, project: str, versions: Sequence[int] | None = None) -> Comparison:
-    """Versions of a model side by side.
+    """Versions of a model side by side; data, code and curves are those of the tasks that made them.
 
     Parameters
     ----------
     versions
         Which; default: all.
+
+    Raises
+    ------
+    TrackingError
+        No such version, or ClearML does not answer.
     """
     found = [v for v in registry.versions(name, project) if versions is None or v.version in versions]
     if not found:
         raise TrackingError("there is nothing to compare", where=f"{project}/{name}", hint="Register a version first.")
     label = {v.id: f"v{v.version} ({v.stage})" for v in found}
+    call = _shared()
+    made = read_sources(call, [v.task_id for v in found if v.task_id])
+    sources = {label[v.id]: made[v.task_id] for v in found if v.task_id in made}
+    tasks = {label[v.id]: v.task_id for v in found if v.task_id in made}
     return Comparison(
         title=f"{project}/{name}",
         rows=tuple(label.values()),
         metrics={label[v.id]: v.metrics for v in found},
         facts={label[v.id]: {**v.metadata, "stage": v.stage, "created": v.created} for v in found},
+        data={row: source.data for row, source in sources.items()},
+        code={row: source.code for row, source in sources.items()},
+        curves=read_curves(call, tasks),
+        diffs=_diffs([(row, sources[row]) for row in label.values() if row in sources]),
+        kind="models",
+        ids=tuple(label),
     )
 
 
 def compare_experiments(tasks: Sequence[str], connection: Connection | None = None) -> Comparison:
-    """ClearML tasks side by side: last scalars, single values and parameters.
+    """ClearML tasks side by side: last scalars, single values, curves, parameters, data and code.
 
     Parameters
     ----------
     tasks
         ClearML task ids.
+
+    Raises
+    ------
+    TrackingError
+        One of them is not there, or ClearML does not answer.
     """
     call = connection or _shared()
-    rows = call.call(
-        "tasks.get_all", id=list(tasks), search_hidden=True, only_fields=["id", "name", "last_metrics", "hyperparams"]
-    )["tasks"]
-    if not rows:
-        raise TrackingError("no such tasks", where=", ".join(tasks))
-    order = {task: i for i, task in enumerate(tasks)}
-    rows.sort(key=lambda row: order[row["id"]])
-    label = {row["id"]: f"{row['name']} {row['id'][:6]}" for row in rows}
+    sources = read_sources(call, tasks)
+    lost = [task for task in tasks if task not in sources]
+    if lost or not tasks:
+        raise TrackingError("no such tasks", where=", ".join(lost))
+    label = {task: f"{sources[task].name} {task[:6]}" for task in dict.fromkeys(tasks)}
     return Comparison(
-        title=", ".join(str(row["name"]) for row in rows)[:80],
+        title=", ".join(source.name for source in sources.values())[:80],
         rows=tuple(label.values()),
-        metrics={label[row["id"]]: _last(row) for row in rows},
-        facts={label[row["id"]]: _parameters(row) for row in rows},
+        metrics={label[task]: sources[task].metrics for task in label},
+        facts={label[task]: sources[task].parameters for task in label},
+        data={label[task]: sources[task].data for task in label},
+        code={label[task]: sources[task].code for task in label},
+        curves=read_curves(call, {row: task for task, row in label.items()}),
+        diffs=_diffs([(label[task], sources[task]) for task in label]),
+        ids=tuple(label),
     )
 
 
-def _last(row: Mapping[str, Any]) -> dict[str, float]:
+def _diffs(sources: Sequence[tuple[str, Source]]) -> dict[str, str]:
+    if not sources:
+        return {}
+    first, base = sources[0]
     found = {}
-    for variants in (row.get("last_metrics") or {}).values():
-        for item in variants.values():
-            name = item["variant"] if item["metric"] == "Summary" else f"{item['metric']}/{item['variant']}"
-            found[name] = float(item["value"])
+    for row, source in sources[1:]:
+        lines = difflib.unified_diff(base.text.splitlines(), source.text.splitlines(), first, row, lineterm="", n=2)
+        text = "\n".join(lines)
+        if text:
+            found[row] = text
     return found
 
 
-def _parameters(row: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        f"{section}/{name}": str(item.get("value"))
-        for section, items in (row.get("hyperparams") or {}).items()
-        if section != "properties"
-        for name, item in items.items()
-    }
-
-
-def _bars(name: str, values: Mapping[str, float]) -> str:
-    most = max((abs(v) for v in values.values()), default=0) or 1
-    lines = "".join(
-        f"<div>{html.escape(row)} <span style='display:inline-block;height:12px;background:#48c;"
-        f"width:{300 * abs(v) / most:.0f}px'></span> {v:.6g}</div>"
-        for row, v in values.items()
-    )
-    return f"<h2>{html.escape(name)}</h2>{lines}"
-
-
-def _now() -> int:
-    import time  # noqa: PLC0415 - one use
-
-    return int(time.time() * 1000)
+def _plotly_table(header: Sequence[str], body: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    cells = list(zip(*body, strict=True))
+    return {"data": [{"type": "table", "header": {"values": header}, "cells": {"values": cells}}], "layout": {}}
 
 
 def _shared() -> Connection:

@@ -1,8 +1,10 @@
-"""`moodflow compare`: experiments, or versions of a model, side by side."""
+"""`moodflow compare` and `moodflow models compare`: experiments, or versions of a model, side by side."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,73 +16,133 @@ from flows.commands.errors import SettingError
 if TYPE_CHECKING:
     from clearml_utils import Comparison
 
+Html = Annotated[Path | None, typer.Option(help="Write a page with numbers, curves and what differs here.")]
+Record = Annotated[bool, typer.Option("--record", help="Keep the comparison as a ClearML task.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SPARKS = 24  # characters of a curve in the terminal
+
 
 def compare(
     experiments: Annotated[list[str] | None, typer.Argument(help="Ids of ClearML tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Versions of this model instead.")] = None,
     versions: Annotated[list[int] | None, typer.Option("--version", help="Which of them; all by default.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the table and bars here.")] = None,
-    record: Annotated[bool, typer.Option("--record", help="Keep the comparison as a ClearML task.")] = False,  # noqa: FBT002 - an option
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,  # noqa: FBT002 - an option
+    html: Html = None,
+    record: Record = False,  # noqa: FBT002 - an option
+    as_json: Json = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Compare experiments, or model versions: metrics with their distance from the first, and what differs."""
+    """Compare experiments, or model versions: numbers with their distance from the first, curves, what differs."""
+    if not experiments and model is None:
+        raise SettingError("name two experiments by their ClearML ids, or a model: moodflow compare --model NAME")
+    side_by_side(experiments or [], model, versions, html=html, record=record, as_json=as_json)
+
+
+def compare_versions(
+    versions: Annotated[list[int] | None, typer.Argument(help="Numbers of versions; all by default.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name in the registry; the forecast model by default.")] = None,
+    html: Html = None,
+    record: Record = False,  # noqa: FBT002 - an option
+    as_json: Json = False,  # noqa: FBT002 - an option
+) -> None:
+    """Compare versions of a model: numbers with their distance from the first, curves, what differs."""
+    from flows.forecast.model import NAME
+
+    side_by_side([], model or NAME, versions, html=html, record=record, as_json=as_json)
+
+
+def side_by_side(
+    experiments: Sequence[str],
+    model: str | None,
+    versions: Sequence[int] | None,
+    *,
+    html: Path | None,
+    record: bool,
+    as_json: bool,
+) -> None:
+    """Compare, and show it in every form that was asked for.
+
+    Raises
+    ------
+    SettingError
+        One of the compared is not there, or ClearML does not answer.
+    """
     from clearml_utils import TrackingError, compare_experiments, compare_models
 
     project = product.load().project
-    if not experiments and model is None:
-        raise SettingError("name two experiments by their ClearML ids, or a model: moodflow compare --model NAME")
     try:
-        found = compare_models(model, project, versions) if model else compare_experiments(experiments or [])
+        found = compare_models(model, project, versions or None) if model else compare_experiments(experiments)
         kept = found.record(project) if record else None
-        link = None if model else deep_link(experiments or [])
+        link = found.link(_web())
     except TrackingError as error:
         raise SettingError(str(error)) from error
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
-        found.write_html(html)
-    said = found.as_dict() | {"deltas": deltas(found), "page": link, "task": kept}
-    print(json.dumps(said, indent=2)) if as_json else _show(found, said)
+        found.write_html(html, link)
+    said = found.as_dict() | {"page": link, "task": kept}
+    print(json.dumps(said, indent=2)) if as_json else show(found, said)
 
 
-def deltas(found: Comparison) -> dict[str, dict[str, float]]:
-    """Distance of every metric from the first row's: `{metric: {row: distance}}`; rows without it left out."""
-    first, *rest = found.rows
-    base = found.metrics[first]
-    return {
-        name: {row: found.metrics[row][name] - base[name] for row in rest if name in found.metrics[row]}
-        for name in found.metric_names
-        if name in base
-    }
-
-
-def deep_link(experiments: list[str]) -> str:
-    """Address of the same comparison in ClearML's web app."""
+def _web() -> str:
     from clearml.backend_api import Session
 
-    return f"{Session.get_app_server_host().rstrip('/')}/projects/*/compare-experiments;ids={','.join(experiments)}"
+    return str(Session.get_app_server_host())
 
 
-def _show(found: Comparison, said: dict[str, Any]) -> None:
+def show(found: Comparison, said: dict[str, Any]) -> None:
+    """Print the comparison: numbers, curves, what differs, where more is to be seen."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     out = Console()
     table = Table("", *found.rows, title=found.title, title_justify="left")
-    for name in found.metric_names:
-        table.add_row(name, *(_number(found, row, name) for row in found.rows))
-    for name in found.differ:
-        table.add_row(f"[dim]{name}[/]", *(found.facts[row].get(name, "") for row in found.rows))
+    for name in found.shown_metrics:
+        table.add_row(name, *(number(found, row, name) for row in found.rows))
+    for name, curves in found.curves.items():
+        least, most = _span([y for _, values in curves.values() for y in values])
+        drawn = (spark(curves[row][1], least, most) if row in curves else "" for row in found.rows)
+        table.add_row(f"{name} by iteration", *drawn)
+    for title, rows in found.sections.items():
+        table.add_section()
+        table.add_row(Text(f"{title} that differ", style="bold"))
+        for name, values in rows.items():
+            table.add_row(Text(name, style="dim"), *map(Text, values))
     out.print(table)
+    for row, text in found.diffs.items():
+        out.print(f"[bold]Source of {row}[/]", highlight=False)
+        out.print(Text(text))
     for what in ("page", "task"):
         if said[what]:
             out.print(f"{what}: {said[what]}", soft_wrap=True)
 
 
-def _number(found: Comparison, row: str, name: str) -> str:
+def number(found: Comparison, row: str, name: str) -> str:
+    """A number with its interval, and its distance from the first row's with the interval of that."""
     value = found.metrics[row].get(name)
     if value is None:
         return ""
-    base = found.metrics[found.rows[0]].get(name)
-    low, high = (found.metrics[row].get(f"{name}_{end}") for end in ("low", "high"))
-    text = f"{value:.6g}" + (f" [{low:.4g}, {high:.4g}]" if low is not None and high is not None else "")
-    return text if base is None or row == found.rows[0] else f"{text} ({value - base:+.4g})"
+    span, delta = found.interval(row, name), found.delta(row, name)
+    text = f"{value:.6g}" + (f" \\[{span[0]:.4g}, {span[1]:.4g}]" if span else "")
+    if delta is None:
+        return text
+    ends = "" if delta.low is None else f" \\[{delta.low:+.4g}, {delta.high:+.4g}]"
+    return f"{text} ({delta.value:+.4g}{ends})"
+
+
+def spark(values: Sequence[float], least: float, most: float) -> str:
+    """Draw a curve in one line of text, on the scale that the curves beside it share.
+
+    Examples
+    --------
+    >>> spark([0, 1, 2, 3], 0, 3)
+    '▁▃▆█'
+    """
+    step = max(1.0, len(values) / _SPARKS)
+    shown = [values[int(i * step)] for i in range(min(len(values), _SPARKS))]
+    size = (most - least) or 1.0
+    return "".join(_BLOCKS[min(7, int((v - least) / size * 7 + 0.5))] if math.isfinite(v) else " " for v in shown)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    finite = [v for v in values if math.isfinite(v)]
+    return (min(finite), max(finite)) if finite else (0.0, 0.0)

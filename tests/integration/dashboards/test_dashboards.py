@@ -92,25 +92,98 @@ def test_a_small_group_is_not_shown(server):
         assert (title, "Fewer than 5 people" in page, "<table>" in page, "1.25" in page) == (title, True, False, False)
 
 
-def test_experiments_are_compared_from_the_command_line(server, tmp_path):
-    """`moodflow compare` tells the distance from the first, what differs, and the address of the same page in ClearML."""
-    api, env = server
-    project = api.call("projects.create", name="Compared")["id"]
+def compared(api: Api, name: str) -> list[str]:
+    """Put three runs into ClearML that differ in a parameter, a metric with its interval, data, code and a curve."""
+    project = api.call("projects.create", name=name)["id"]
     ids = []
     for i in range(3):
-        rows = {
-            "rate": {"section": "Args", "name": "rate", "value": f"0.{i}"},
-            "same": {"section": "Args", "name": "same", "value": "1"},
-        }
-        ids.append(api.task(project, f"run {i}", hyperparams={"Args": rows}))
-        api.events([scalar(ids[-1], "Summary", "mae", -(2**31), 0.5 + i / 4)])
-    said = json.loads(
-        run(env, "-m", "flows", "compare", *ids, "--html", str(tmp_path / "c.html"), "--record", "--json")
-    )
-    assert sorted(said["deltas"]["mae"].values()) == [0.25, 0.5]
-    assert "Args/rate" in said["rows"][0]
-    assert "Args/same" not in said["rows"][0]
-    assert "<table>" in (tmp_path / "c.html").read_text()
+        args = {n: {"section": "Args", "name": n, "value": v} for n, v in (("rate", f"0.{i}"), ("same", "1"))}
+        script = {
+            "repository": "https://example.org/r.git", "version_num": f"c0ffee{i}", "entry_point": "train.py",
+            "diff": f"+rate = 0.{i}\n+epochs = 3\n", "requirements": {"pip": f"numpy==1.{i}\npandas==2.0"},
+        }  # fmt: skip
+        made = api.task(project, f"run {i}", hyperparams={"Args": args}, script=script)
+        values = {"mae": 0.5 + i / 4, "mae_low": 0.4 + i / 4, "mae_high": 0.6 + i / 4}
+        api.events([scalar(made, "Summary", name, -(2**31), value) for name, value in values.items()])
+        api.events([scalar(made, "loss", "train", step, 1 / (step + 1) + i) for step in range(20)])
+        artifact = {"key": "frame", "type": "custom", "uri": "http://127.0.0.1/x", "hash": f"{i}" * 64}
+        api.call("tasks.add_or_update_artifacts", task=made, artifacts=[artifact], force=True)
+        ids.append(made)
+    return ids
+
+
+def test_experiments_are_compared_from_the_command_line(server, tmp_path):
+    """`moodflow compare`: deltas with intervals, curves over each other, parameters, data and code that differ; as
+    JSON, a page, a ClearML task, and the address of the same page in ClearML.
+    """
+    api, env = server
+    ids = compared(api, "Compared")
+    page = tmp_path / "c.html"
+    said = json.loads(run(env, "-m", "flows", "compare", *ids, "--html", str(page), "--record", "--json"))
+    first, second, third = (f"run {i} {ids[i][:6]}" for i in range(3))
+    assert said["intervals"]["mae"][first] == [0.4, 0.6]
+    assert {row: round(d["value"], 6) for row, d in said["deltas"]["mae"].items()} == {second: 0.25, third: 0.5}
+    assert said["deltas"]["mae"][third]["low"] == pytest.approx(0.5 - 0.1 * 2**0.5)
+    assert said["differ"]["Parameters"] == {"Args/rate": ["0.0", "0.1", "0.2"]}
+    assert said["differ"]["Data"] == {"artifact frame": ["0" * 64, "1" * 64, "2" * 64]}
+    assert said["differ"]["Code"] == {
+        "version_num": ["c0ffee0", "c0ffee1", "c0ffee2"], "package numpy": ["1.0", "1.1", "1.2"],
+    }  # fmt: skip
+    assert "-+rate = 0.0\n++rate = 0.2" in said["diffs"][third]
+    assert set(said["curves"]["loss/train"]) == {first, second, third}
+    text = page.read_text()
+    assert text.count("<polyline") == 3
+    assert "Δ +0.25" in text
+    assert "c0ffee2" in text
+    assert f'href="{said["page"]}"' in text
     assert "Comparison of 3 experiments" in httpx.get(said["page"]).text
     kept = api.call("tasks.get_all", id=[said["task"]], search_hidden=True)["tasks"][0]
     assert (kept["status"], kept["tags"]) == ("completed", ["comparison"])
+    assert set(kept["configuration"]) == {f"source of {second}", f"source of {third}"}
+    plots = api.call("events.get_task_plots", task=said["task"], iters=1)["plots"]
+    drawn = {event["metric"]: json.loads(event["plot_str"]) for event in plots}
+    assert {"comparison", "mae", "loss/train by iteration", "Data that differs", "Code that differs"} <= set(drawn)
+    assert [line["name"] for line in drawn["loss/train by iteration"]["data"]] == [first, second, third]
+    assert drawn["mae"]["data"][0]["error_y"]["array"] == pytest.approx([0.1] * 3)
+    shown = run(env | {"COLUMNS": "200"}, "-m", "flows", "compare", *ids)
+    for words in ("0.75 [0.65, 0.85] (+0.25", "loss/train by iteration", "▁", "Code that differ", "c0ffee2"):
+        assert words in " ".join(shown.split()), words
+
+
+REGISTER = """
+import sys
+from pathlib import Path
+from clearml_utils import registry
+for path, task in zip(sys.argv[1::2], sys.argv[2::2]):
+    registry.register("next-beep-forecast", Path(path), project="Moodflow", metrics={"mae": float(len(task))}, task_id=task,
+                      metadata={"data_hash": path})
+"""
+
+
+def test_model_versions_are_compared_with_what_made_them(server, tmp_path):
+    """Versions of a model: their numbers and metadata, and data, code and curves of the tasks that made them."""
+    api, env = server
+    ids = compared(api, "Made models")
+    files = [tmp_path / f"m{i}" for i in range(2)]
+    for path in files:
+        path.write_text(path.name)
+    pairs = [str(word) for path, task in zip(files, ids, strict=False) for word in (path, task)]
+    run(env, "-c", REGISTER, *pairs)
+    said = json.loads(run(env, "-m", "flows", "compare", "--model", "next-beep-forecast", "--json"))
+    assert said["rows"][0]["name"] == "v1 (candidate)"
+    assert said["differ"]["Metadata"]["data_hash"] == [str(path) for path in files]
+    assert said["differ"]["Code"]["version_num"] == ["c0ffee0", "c0ffee1"]
+    assert set(said["curves"]["loss/train"]) == {"v1 (candidate)", "v2 (candidate)"}
+    assert "Comparison of 2 models" in httpx.get(said["page"]).text
+
+
+def test_comparing_what_is_not_there_says_so(server):
+    """An unknown id ends with one line that names it, not with a traceback."""
+    _, env = server
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "compare", "0" * 32, "1" * 32],
+        env=env, cwd=env["HOME"], capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "0" * 32 in done.stderr.replace("\n", "")
+    assert "Traceback" not in done.stderr
