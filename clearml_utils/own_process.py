@@ -26,7 +26,7 @@ from clearml_utils.lifecycle import current_record
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 30.0
-_HOOKED = ("joblib", "sklearn", "matplotlib")
+_HOOKED = ("joblib", "sklearn", "matplotlib.pyplot")
 _START = (
     "import sys, pathlib; from clearml_utils.own_process import child; child(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
 )
@@ -98,22 +98,20 @@ def run_in_own_process(
 
 def child(folder: Path, task_id: str, *argv: str) -> None:
     """Be the process: set up the automatic logging, call the function, write its outcome, end."""
-    # the SDK forks a reporter beside a process unless told otherwise; a file is the one way that it listens to
-    config = folder / "clearml.conf"
-    base = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
-    own = base.read_text() if base.is_file() else ""
-    config.write_text(own + "\nsdk.development.report_use_subprocess: false\n")
-    os.environ["CLEARML_CONFIG_FILE"] = str(config)
+    report_in_process(folder)
     sys.argv = ["task", *argv]
     logged: Any = None
     if task_id:
-        for name in _HOOKED:  # hooks find what is loaded more surely than what is loaded later
-            if importlib.util.find_spec(name):
-                importlib.import_module(name)
+        _load_hooked()
         from clearml import Task  # noqa: PLC0415 - after its configuration is in place
 
         logged = Task.init(
-            continue_last_task=task_id, auto_connect_frameworks=True, auto_connect_arg_parser=True, output_uri=True
+            continue_last_task=task_id,
+            auto_connect_frameworks=True,
+            auto_connect_arg_parser=True,
+            output_uri=True,
+            # the SDK waits for half a minute before it draws the machine's curves; many tasks are over by then
+            auto_resource_monitoring={"first_report_sec": 2.0, "wait_for_first_iteration_to_start_sec": 0.0},
         )
     function, args, kwargs = pickle.loads((folder / "call").read_bytes())  # noqa: S301 - our own parent wrote it
     try:
@@ -127,3 +125,29 @@ def child(folder: Path, task_id: str, *argv: str) -> None:
         # the console goes out in the background, and only this call waits for it
         logged.get_logger()._close_stdout_handler(wait=True)  # noqa: SLF001 - nothing public waits
     os._exit(0)  # without the SDK's exit handler: how the task ends is the parent's to say
+
+
+def report_in_process(folder: Path) -> None:
+    """Have the SDK report from threads, here and in processes started from here; to be called before it is imported.
+
+    By default it forks a reporter beside each process; both then share a kept-alive connection, and now and then one
+    waits for ever for an answer that the other has read. A `clearml.conf` (written to `folder`, on top of the one there
+    is) is the one way to tell it.
+    """
+    config = folder / "clearml.conf"
+    base = Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
+    own = base.read_text() if base.is_file() and base != config else ""
+    config.touch(mode=0o600)  # it may hold credentials
+    config.write_text(own + "\nsdk.development.report_use_subprocess: false\n")
+    os.environ["CLEARML_CONFIG_FILE"] = str(config)
+
+
+def _load_hooked() -> None:
+    """Load what the SDK hooks before it looks: it finds what is loaded more surely than what is loaded later."""
+    for name in _HOOKED:
+        if importlib.util.find_spec(name.partition(".")[0]):
+            importlib.import_module(name)
+    joblib: Any = sys.modules.get("joblib")
+    if joblib is not None and not hasattr(joblib.numpy_pickle, "_read_fileobject"):
+        # joblib 1.5 renamed it; the SDK's hooks stop there, silently, and with them those of models that are written
+        joblib.numpy_pickle._read_fileobject = joblib.numpy_pickle._validate_fileobject_and_memmap  # noqa: SLF001 - see above
