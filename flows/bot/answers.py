@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from flows import safety
 from flows.bot.texts import text
 from flows.bot.turn import Turn
 from flows.collect.intake import Tap
 from flows.store import Prompt, Response, Store
 from flows.survey import form as forms
 from flows.survey.callbacks import VERSION_CHARS, Callback
-from flows.survey.definition import Survey
 from flows.survey.form import Form, Refused
 
 
@@ -45,6 +43,7 @@ def tap(turn: Turn, tapped: Tap, callback: Callback) -> str:
         return text("tap_not_yours" if prompt else "refused_strange", turn.language)
     if not prompt.survey_version.startswith(callback.version) or len(callback.version) != VERSION_CHARS:
         return text("tap_version", turn.language)
+    prompt = _looked_at(turn, prompt, tapped)
     if not prompt.open:
         turn.store.prompts.mark_stale(prompt.prompt_id)
         turn.effects.redraw.add(prompt.prompt_id)
@@ -53,14 +52,20 @@ def tap(turn: Turn, tapped: Tap, callback: Callback) -> str:
         turn.effects.responses += expire(turn.store, prompt, turn.now)
         turn.effects.redraw.add(prompt.prompt_id)
         return text("tap_expired", turn.language)
-    if prompt.message_id is None and tapped.message_id is not None:
-        turn.store.prompts.sent(prompt.prompt_id, tapped.message_id, turn.now)
-        if turn.store.outbox.arrived(f"{prompt.prompt_id}:prompt", turn.now):
-            turn.store.ledger.add(prompt.prompt_id, "sent", turn.now, "known by the answers")
-        prompt = replace(prompt, state="sent", message_id=tapped.message_id)
     if callback.kind == "submit":
         return submit(turn, prompt)
     return _filled(turn, prompt, forms.tapped(form_of(turn.store, prompt), callback), callback.item)
+
+
+def _looked_at(turn: Turn, prompt: Prompt, tapped: Tap) -> Prompt:
+    """The prompt, shown where the person tapped: a message whose delivery was in doubt may be there twice."""
+    if tapped.message_id is None or tapped.message_id == prompt.message_id:
+        return prompt
+    turn.store.prompts.sent(prompt.prompt_id, tapped.message_id, turn.now)
+    if turn.store.outbox.arrived(f"{prompt.prompt_id}:prompt", turn.now):
+        turn.store.ledger.add(prompt.prompt_id, "sent", turn.now, "known by the answers")
+    state = "sent" if prompt.state == "planned" else prompt.state
+    return replace(prompt, state=state, message_id=tapped.message_id)
 
 
 def words(turn: Turn, said: str) -> bool:
@@ -78,12 +83,9 @@ def words(turn: Turn, said: str) -> bool:
 
 
 def _filled(turn: Turn, prompt: Prompt, result: Form | Refused, item: int) -> str:
-    """Keep a changed form, after the safety rule has seen the answer; the notice to show."""
+    """Keep a changed form; the notice to show."""
     if isinstance(result, Refused):
         return refusal(result, turn, prompt, item)
-    ident = result.survey.items[item].id if item < len(result.survey.items) else ""
-    if result.answers.get(ident) is not None:
-        guard(turn, result.survey, {ident: result.answers[ident]}, f"{prompt.prompt_id}:{ident}")
     changed = replace(prompt, answers=dict(result.answers), position=result.position, scratch=result.scratch)
     turn.store.prompts.draft(changed, turn.now)
     if prompt.started_at is None:
@@ -99,17 +101,6 @@ def refusal(refused: Refused, turn: Turn, prompt: Prompt, item: int) -> str:
     if refused.reason == "range" and scale is not None and scale.lo is not None and scale.hi is not None:
         return text("refused_range", turn.language, lo=f"{scale.lo:g}", hi=f"{scale.hi:g}")
     return text(f"refused_{refused.reason}", turn.language)
-
-
-def guard(turn: Turn, survey: Survey, answers: dict[str, object], about: str) -> None:
-    """Send the help text at once where the safety rule says so, once for each answer it is about."""
-    hit = safety.check(survey, answers)
-    if hit is None or turn.person is None:
-        return
-    person = turn.person
-    key = f"{about}:safety"
-    turn.send(safety.help_text(person.country, person.language), kind="safety", key=key)
-    turn.store.ledger.add(key, "safety", turn.now, hit.reason)
 
 
 def submit(turn: Turn, prompt: Prompt) -> str:

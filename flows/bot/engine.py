@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
-from flows.bot import answers, commands, enrolling
+from flows.bot import answers, commands, enrolling, guarding
 from flows.bot.texts import text
 from flows.bot.turn import Effects, Turn
 from flows.collect import intake
@@ -33,6 +33,7 @@ def apply(store: Store, updates: Iterable[Incoming], study: str) -> Effects:
         now: datetime | None = None
         for incoming in updates:
             now = incoming.received_at
+            guarding.watch(store, effects, incoming)
             try:
                 with store.database.attempt():
                     _apply_one(store, effects, incoming, study)
@@ -131,12 +132,9 @@ def _words(turn: Turn, words: str) -> None:
     if person is None:
         turn.say("not_enrolled")
         return
-    survey = turn.store.surveys.of_study(person.study)
     if person.state == "enrolling" and turn.chat.step == "country":
         enrolling.country(turn, words)
     elif turn.chat.step == "timezone":
         enrolling.timezone(turn, words)
     elif not answers.words(turn, words):
-        if survey is not None:
-            answers.guard(turn, survey, {"words": words}, f"u{turn.update_id}")
         turn.say("words")

@@ -67,6 +67,11 @@ def check(survey: Survey, answers: Mapping[str, object]) -> SafetyHit | None:
     return None
 
 
+def check_words(words: str) -> SafetyHit | None:
+    """Check what somebody wrote that is no answer to anything."""
+    return SafetyHit("words", "phrase") if says(words) else None
+
+
 def watched(survey: Survey) -> dict[str, Bounds]:
     """Bounds of every watched item of `survey`, by item id."""
     stated = {item.id: _stated(item.safety) for item in survey.items if item.safety is not None}

@@ -14,7 +14,10 @@ from flows import safety
 from flows.safety.phrases import normalise, says
 from flows.survey.definition import Item, Safety, Scale, Schedule, Survey, load, shipped
 
-PHRASES = tomllib.loads(resources.files("flows.safety").joinpath("phrases.toml").read_text(encoding="utf-8"))
+LISTED = tomllib.loads(resources.files("flows.safety").joinpath("phrases.toml").read_text(encoding="utf-8"))
+TEXTS = tomllib.loads(resources.files("flows.safety").joinpath("texts.toml").read_text(encoding="utf-8"))
+TWINS = dict(zip("асеорхук", "aceopxyk", strict=True))
+"""Cyrillic letters with a Latin twin."""
 
 
 def survey(*items: Item) -> Survey:
@@ -86,7 +89,7 @@ def test_free_text_is_read_whatever_the_item():
 
 
 def spoken() -> list[str]:
-    return [phrase.replace(" ...", "").replace("*", "") for listed in PHRASES.values() for phrase in listed]
+    return [phrase.replace(" ...", "").replace("*", "") for listed in LISTED["phrases"].values() for phrase in listed]
 
 
 @pytest.mark.parametrize("phrase", spoken())
@@ -105,21 +108,57 @@ def test_a_phrase_is_found_in_any_surroundings(phrase, before, after):
 @pytest.mark.parametrize(
     "text",
     ["Не хочу ЖИТЬ", "нехочу, ну то есть не  хочу   жить", "не хочу́ жи́ть", "нe хoчу жить", "не\u200b хочу жить", "I don’t want to live",
-     "I dont want to really live", "ВСКРОЮ ВЕНЫ", "думаю о самоубийстве", "suicidal", "SELF-HARM", "Хочется просто умереть"],
+     "I dont want to really live", "ВСКРОЮ ВЕНЫ", "думаю о самоубийстве", "suicidal", "SELF-HARM", "Хочется просто умереть", "суи-цид", "с у и ц и д",
+     "хочууу умереееть", "su1cide", "kіll myself", "suiсidе", "ＫＩＬＬ myself", "he хочу жить", "нe хo4у жить", "I want to diiiie", "k-i-l-l myself",
+     "лучше бы меня не было", "Устала жить.", "зачем я живу?", "порезала себя", "Мысли о смерти каждый день", "ik wil dood", "Ich will nicht mehr leben",
+     "j'ai envie de mourir", "quiero morirme", "не хочу жити"],
 )  # fmt: skip
 def test_disguises_do_not_hide_a_phrase(text):
-    """Case, stress marks, look-alike letters, invisible signs, punctuation and filler words."""
+    """Case, stress marks, look-alike letters, invisible signs, punctuation, letters drawn out or spelt, filler words."""
     assert says(text)
+
+
+@given(st.data())
+def test_disguises_in_any_combination(data):
+    """Every letter in either case, ё or е, doubled script, with invisible signs and any punctuation between words."""
+    phrase = data.draw(st.sampled_from(spoken()))
+    signs = []
+    for sign in phrase:
+        ways = [sign, sign.upper(), *([TWINS[sign]] if sign in TWINS else []), *("ё" if sign == "е" else "")]
+        way = data.draw(st.sampled_from(ways if sign.upper().casefold() == sign else [sign]))
+        signs.append(way + data.draw(st.sampled_from(["", "", "", "\u200b", "\u00ad", "\u0301"])))
+    between = data.draw(st.sampled_from([" ", ", ", "... ", "\n", " - ", "\u00a0"]))
+    assert says("".join(signs).replace(" ", between))
+
+
+@pytest.mark.parametrize(
+    ("root", "endings"),
+    [("думаю о самоубийств", "е"), ("самоубийц", "ауеы"), ("суицид", ["", "а", "ом", "альные мысли"]), ("хотел", ["а умереть", " бы умереть", "ось умереть"]),
+     ("покончил", ["а с собой", " бы с собой", "а бы я с собой"]), ("лучше бы я умер", ["", "ла"]), ("резал", ["а себя", " себя"]), ("устал", ["а жить", " жить"])],
+)  # fmt: skip
+def test_inflected_forms_are_found(root, endings):
+    """Gender, case and mood do not hide a phrase."""
+    assert [root + ending for ending in endings if not says(root + ending)] == []
 
 
 @pytest.mark.parametrize(
     "text",
-    ["всё хорошо", "не хочу жить в Москве"[:7], "умираю от смеха", "убить время", "режу хлеб", "хочу спать", "to die for", "kill time",
-     "I cut my hair", "overdosed", "living my best life", "жить хочу", "повесил картину", "skill myself", "", "🙂"],
+    ["всё хорошо", "не хочу", "умираю от смеха", "убить время", "режу хлеб", "хочу спать", "to die for", "kill time",
+     "I cut my hair", "living my best life", "жить хочу", "повесил картину", "skill myself", "", "🙂", "ran 10 kms today", "не хочу просыпаться рано",
+     "смотрю в окно", "еду в поезде", "под дождём", "умереть как смешно", "хочу жить", "устала", "надоело", "нет сил", "сил нет, но жить можно", "нет смысла спорить",
+     "мне лучше", "всем лучше", "у меня болит голова", "порезала салат", "сам себе хозяин", "вышел из дома", "прыгнул с парашютом", "I want to sleep", "die Sonne",
+     "dead tired", "end of my shift", "my own life is good", "self care", "wish you were here", "I don't want to go out", "not worth the money",
+     "wil graag naar huis", "ich will schlafen", "je veux dormir", "quiero comer", "хочу їсти", "777", "1", "...", "а б в г д", "i o u a e"],
 )  # fmt: skip
 def test_ordinary_words_do_not_fire(text):
     """Words that only resemble a phrase, or hold one inside another word, send nothing."""
     assert not says(text)
+
+
+def test_reading_a_long_text_takes_no_longer_than_it_is():
+    """The longest text Telegram sends, made to mislead the search, is read to its end: the rule cannot be stalled."""
+    for part in ("не хочу ", "want to ", "х ", "ааа", "a\u0301", "лучше бы я "):
+        assert not says((part * 4096)[:4096])
 
 
 @given(st.text())
@@ -131,12 +170,23 @@ def test_normalising_twice_changes_nothing(text):
 
 
 def test_the_texts_say_that_a_clinician_has_yet_to_review_them():
-    """Both files are marked until somebody signs them."""
+    """Both files are marked until somebody signs them, in words and in a field."""
     assert safety.review_status() == "to be reviewed by a clinician"
-    for name in ("texts.toml", "phrases.toml"):
+    for listed, name in ((TEXTS, "texts.toml"), (LISTED, "phrases.toml")):
+        assert listed["review"] == {"status": "to be reviewed by a clinician", "reviewed_by": "", "reviewed_on": ""}
         assert "TO BE REVIEWED BY A CLINICIAN" in resources.files("flows.safety").joinpath(name).read_text(
             encoding="utf-8"
         )
+
+
+@pytest.mark.parametrize("country", sorted(TEXTS["country"]))
+def test_every_number_says_how_far_it_was_checked(country):
+    """Each line names the service's own page, whether and against what it was checked, and awaits a reviewer."""
+    for line in TEXTS["country"][country]["lines"]:
+        assert line["source"].startswith("https://")
+        assert line["checked"] in {"against a copy of the page or of a public list", "no: from public knowledge"}
+        assert line["against"] if line["checked"].startswith("against") else not line["against"]
+        assert line["reviewed"] is False
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "RU", "ru-RU", "de", "", None])
