@@ -107,7 +107,7 @@ def open_study(definition: Annotated[str, typer.Argument(help="A shipped survey'
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     with _store() as store:
-        store.surveys.open(definition, SharedClock(settings.home).now())
+        store.surveys.open(definition, SharedClock(settings.home).now(), again=True)
     print(f"study {survey.name}: {len(survey.items)} items, version {survey.version}; to join: /start {survey.name}")
 
 

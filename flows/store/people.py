@@ -177,11 +177,14 @@ class People:
     def migrate_chat(self, old: int, new: int) -> bool:
         """Follow a chat whose id changed; True where it was known under the old one."""
         with self._db.transaction():
+            # what waits for a chat follows it, whether or not anybody is enrolled there
+            self._db.write(
+                "UPDATE outbox SET chat_id = ? WHERE chat_id = ? AND state IN ('waiting', 'sending')", (new, old)
+            )
             if self._db.number("SELECT COUNT(*) FROM chats WHERE chat_id = ?", (old,)) == 0:
                 return False
             self._db.write("DELETE FROM chats WHERE chat_id = ?", (new,))
             self._db.write("UPDATE chats SET chat_id = ? WHERE chat_id = ?", (new, old))
-            self._db.write("UPDATE outbox SET chat_id = ? WHERE chat_id = ? AND state = 'waiting'", (new, old))
             return True
 
     def keep_consent_text(self, version: str, language: str, text: str) -> None:

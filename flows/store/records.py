@@ -247,7 +247,8 @@ class Studies:
         self._db.write(
             "INSERT INTO studies (study, survey_version, ends_at, retention_days) VALUES (?,?,?,?) ON CONFLICT (study)"
             " DO UPDATE SET survey_version = excluded.survey_version, ends_at = excluded.ends_at,"
-            " retention_days = excluded.retention_days",
+            " retention_days = excluded.retention_days,"
+            " purged_at = CASE WHEN excluded.ends_at IS studies.ends_at THEN studies.purged_at END",
             (study, survey_version, micros_or_none(ends_at), retention_days),
         )
 

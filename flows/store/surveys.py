@@ -23,14 +23,19 @@ class Surveys:
         self._studies = studies
         self._names: dict[str, str] = {}
 
-    def open(self, name_or_path: str, at: datetime) -> Survey:
-        """Make a definition the survey of the study of its name; its older versions stay readable."""
+    def open(self, name_or_path: str, at: datetime, *, again: bool = False) -> Survey:
+        """Make a definition the survey of the study of its name; its older versions stay readable.
+
+        An end or a retention set by a researcher stays unless a new version states its own, or `again` is asked for.
+        """
         survey = load(name_or_path)
         known = self._studies.get(survey.name)
-        ends = _end(survey)
-        if known is None or (known.survey_version, known.ends_at) != (survey.version, ends):
+        if known is None or known.survey_version != survey.version or again:
+            ends, days = _end(survey), survey.retention_days
+            if known is not None and not again:
+                ends, days = ends or known.ends_at, days or known.retention_days
             self._studies.keep(survey.version, survey.name, survey.source, at)
-            self._studies.put(survey.name, survey.version, ends, survey.retention_days)
+            self._studies.put(survey.name, survey.version, ends, days)
         return survey
 
     def of_study(self, study: str) -> Survey | None:

@@ -82,7 +82,7 @@ class Chaos:
 
         def run() -> None:
             try:
-                while not stop.wait(dice.uniform(0.3, 1.5)):
+                while not stop.wait(dice.uniform(0.3, 3)):
                     self.kill(dice.choice(["bot", "bot", "collector", "sheets"]))
             except BaseException as error:  # the thread's own end must fail the test
                 problems.append(error)
