@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -69,6 +69,20 @@ class Interruption:
         self._done.set()
         for sign, handler in self._before.items():
             signal.signal(sign, handler)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and polite kills meanwhile: in a hook of fork they would leave the lock of `logging` held."""
+    asked: list[int] = []
+    before = {sign: signal.signal(sign, lambda got, _: asked.append(got)) for sign in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+        if asked:
+            signal.raise_signal(asked[0])
 
 
 def choose_port(wanted: int, option: str, *, strict: bool, host: str = "127.0.0.1") -> int:
@@ -133,7 +147,7 @@ def launch(name: str, command: Sequence[str], logs: Path, environment: Mapping[s
     """Start `command` with its log in `logs`; `pipe` leaves its standard output to be read for its ready line."""
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
-    with log.open("ab") as sink:
+    with log.open("ab") as sink, _uninterrupted():
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,

@@ -89,3 +89,21 @@ def test_an_interrupt_that_python_swallows_is_repeated(tmp_path):
     done = subprocess.run([PYTHON, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert "Exception ignored" in done.stderr
     assert done.stdout.split("\n")[:2] == ["went on", "heard"]
+
+
+def test_an_interrupt_waits_until_a_child_is_started(tmp_path):
+    """Ctrl-C during fork is raised after it: raised within, it would be dropped and a lock left held for ever."""
+    script = textwrap.dedent(
+        f"""
+        import os, pathlib, signal, sys
+        from flows.commands.processes import launch
+        os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+        try:
+            launch("x", [sys.executable, "-c", ""], pathlib.Path({str(tmp_path)!r}), {{}}, pipe=False)
+        except KeyboardInterrupt:
+            print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        """
+    )
+    done = subprocess.run([PYTHON, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "interrupted True\n"
+    assert "Exception ignored" not in done.stderr
