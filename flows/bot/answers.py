@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from flows import safety
 from flows.bot.texts import text
 from flows.bot.turn import Turn
 from flows.collect.intake import Tap
 from flows.store import Prompt, Response, Store
 from flows.survey import form as forms
 from flows.survey.callbacks import VERSION_CHARS, Callback
-from flows.survey.definition import Survey
 from flows.survey.form import Form, Refused
 
 
@@ -85,12 +83,9 @@ def words(turn: Turn, said: str) -> bool:
 
 
 def _filled(turn: Turn, prompt: Prompt, result: Form | Refused, item: int) -> str:
-    """Keep a changed form, after the safety rule has seen the answer; the notice to show."""
+    """Keep a changed form; the notice to show."""
     if isinstance(result, Refused):
         return refusal(result, turn, prompt, item)
-    ident = result.survey.items[item].id if item < len(result.survey.items) else ""
-    if result.answers.get(ident) is not None:
-        guard(turn, result.survey, {ident: result.answers[ident]}, f"{prompt.prompt_id}:{ident}")
     changed = replace(prompt, answers=dict(result.answers), position=result.position, scratch=result.scratch)
     turn.store.prompts.draft(changed, turn.now)
     if prompt.started_at is None:
@@ -106,17 +101,6 @@ def refusal(refused: Refused, turn: Turn, prompt: Prompt, item: int) -> str:
     if refused.reason == "range" and scale is not None and scale.lo is not None and scale.hi is not None:
         return text("refused_range", turn.language, lo=f"{scale.lo:g}", hi=f"{scale.hi:g}")
     return text(f"refused_{refused.reason}", turn.language)
-
-
-def guard(turn: Turn, survey: Survey, answers: dict[str, object], about: str) -> None:
-    """Send the help text at once where the safety rule says so, once for each answer it is about."""
-    hit = safety.check(survey, answers)
-    if hit is None or turn.person is None:
-        return
-    person = turn.person
-    key = f"{about}:safety"
-    turn.send(safety.help_text(person.country, person.language), kind="safety", key=key)
-    turn.store.ledger.add(key, "safety", turn.now, hit.reason)
 
 
 def submit(turn: Turn, prompt: Prompt) -> str:
