@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -26,7 +28,8 @@ from tests.services import running
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path("/usr/lib/postgresql/15/bin")
 FULL = os.environ.get("MOODFLOW_CAMPAIGN") == "full"
-SLOTS, EVERY, KILLS = (60, 10, 6) if FULL else (4, 8, 1)
+SLOTS, EVERY, KILLS = (60, 10, 6) if FULL else (4, 10, 1)
+PATIENCE = 600
 PORTS = ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -47,6 +50,15 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"no {what} within {seconds} s"
         time.sleep(0.2)
+
+
+def descendants(pid: int) -> list[int]:
+    """Living children, theirs, and so on."""
+    try:
+        text = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [found for child in map(int, text.split()) for found in (child, *descendants(child))]
 
 
 class Postgres:
@@ -126,8 +138,24 @@ class Place:
         )
 
     def kill(self, name: str) -> None:
-        os.killpg(self.alive[name].pid, signal.SIGKILL)
-        self.alive.pop(name).wait()
+        """SIGKILL it with the flow runs it started, which lead groups of their own."""
+        process = self.alive.pop(name)
+        started = descendants(process.pid)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def supervise(self) -> None:
+        """Start a worker that gave up again, as its service does."""
+        for name in ("one", "two"):
+            if self.alive[name].poll() is not None:
+                self.worker(name)
+
+    def flow_runs(self) -> list[int]:
+        """Processes of flow runs that still live."""
+        return [pid for name in ("one", "two") for pid in descendants(self.alive[name].pid)]
 
     def stop(self) -> None:
         for name in list(self.alive):
@@ -193,16 +221,19 @@ def scenario(place: Place, folder: Path, chance: random.Random) -> None:
 
     post("work_pools/", name="moodflow", type="process")
     flow = post("flows/", name="slotted")["id"]
+    (folder / "slots.full").touch()
     place.worker("one")
     place.worker("two")
     begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
     every = timedelta(seconds=EVERY)
     deployment = post(
-        "deployments/", name="slotted", flow_id=flow, work_pool_name="moodflow", path=str(ROOT),
+        "deployments/", name="slotted", flow_id=flow, work_pool_name="moodflow",
+        # run in place: with a `path` Prefect would copy the whole directory for every run
+        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
         entrypoint="tests/integration/operations/slotted.py:slotted",
         schedules=[{"schedule": {"interval": EVERY, "anchor_date": begin.isoformat()}, "active": True}],
     )["id"]  # fmt: skip
-    end = begin + every * SLOTS
+    end = begin + timedelta(days=1)  # the schedule goes on until everything has happened
 
     def runs() -> list[dict]:
         found: list[dict] = []
@@ -218,32 +249,45 @@ def scenario(place: Place, folder: Path, chance: random.Random) -> None:
             if len(page) < 200:
                 return [r for r in found if begin <= datetime.fromisoformat(r["expected_start_time"]) < end]
 
-    def states() -> Counter[str]:
-        return Counter(r["state"]["type"] for r in runs())
+    def new_running(before: set[str]) -> bool:
+        return any(r["state"]["type"] == "RUNNING" and r["id"] not in before for r in runs())
 
-    until(lambda: states()["COMPLETED"] >= 1, 240, "first completed slot")
-    (folder / "slots.full").touch()
+    def full_disk_met() -> bool:
+        return any("File too large" in (r["state"]["message"] or "") for r in runs())
+
+    until(full_disk_met, PATIENCE, "slot that met the full disk")
+    restarts = 0
     for kill in range(KILLS):
-        until(lambda: states()["RUNNING"] or datetime.now(UTC) > end, 120, "running slot")
+        before = {r["id"] for r in runs() if r["state"]["type"] != "SCHEDULED"}
+        until(lambda before=before: new_running(before), PATIENCE, "running slot")
         victim = chance.choice(["one", "two"])
         place.kill(victim)
         if kill % 3 == 0:
             place.kill("server")
             place.server()
+            restarts += 1
         place.worker(victim)
-    until(lambda: datetime.now(UTC) > end, 60 + EVERY * SLOTS, "end of the schedule")
+    last = datetime.now(UTC)
+
+    def recovered() -> bool:
+        place.supervise()
+        return any(
+            datetime.fromisoformat(r["expected_start_time"]) > last and r["state"]["type"] == "COMPLETED"
+            for r in runs()
+        )
+
+    until(recovered, PATIENCE, "slot that ran after the last kill")
+    until(lambda: datetime.now(UTC) > begin + every * SLOTS, PATIENCE + EVERY * SLOTS, "end of the schedule")
+    end = begin + every * math.floor((datetime.now(UTC) - begin) / every)
+
+    def taken_up() -> bool:
+        place.supervise()
+        return not any(r["state"]["type"] == "SCHEDULED" for r in runs())
+
+    until(taken_up, PATIENCE, "worker for every slot")  # a schedule that ends takes its waiting runs with it
     for schedule in http.get(f"deployments/{deployment}/schedules").json():
         http.patch(f"deployments/{deployment}/schedules/{schedule['id']}", json={"active": False}).raise_for_status()
-
-    def settled() -> bool:
-        left = [r for r in runs() if r["state"]["type"] in {"SCHEDULED", "PENDING", "RUNNING"}]
-        waiting = [r for r in left if r["state"]["type"] == "SCHEDULED"]
-        return not waiting and sum(r["state"]["type"] == "COMPLETED" for r in runs()) + len(left) + 1 >= SLOTS - KILLS
-
-    until(settled, 60 + 20 * SLOTS, "every slot taken up")
-    time_to_end = time.monotonic() + 60
-    while states()["RUNNING"] and time.monotonic() < time_to_end:
-        time.sleep(1)
+    until(lambda: not place.flow_runs(), PATIENCE, "end of the last flow run's process")
     slots = account(
         due_slots(begin, every, begin, end),
         [
@@ -256,12 +300,12 @@ def scenario(place: Place, folder: Path, chance: random.Random) -> None:
         for slot in slots:
             store.ledger.add(f"slot:{slot.due.isoformat()}", "ran" if slot.ran else "missed", slot.due, slot.reason)
         counts = store.ledger.counts()
-    assert len(slots) == SLOTS
-    assert counts.get("ran", 0) + counts.get("missed", 0) == SLOTS
+    assert len(slots) >= SLOTS
+    assert counts.get("ran", 0) + counts.get("missed", 0) == len(slots)
     assert all(slot.ran or slot.reason for slot in slots)
     assert not [slot for slot in slots if "made no run" in slot.reason]
-    # each kill costs at most the runs under way on that worker (two), the full disk one
-    assert counts.get("missed", 0) <= 2 * KILLS + 1, [s.reason for s in slots if not s.ran]
+    # a kill costs at most the runs under way on that worker (two), a restart those on both, the full disk one
+    assert counts.get("missed", 0) <= 2 * KILLS + 4 * restarts + 1, [s.reason for s in slots if not s.ran]
     assert any("File too large" in slot.reason for slot in slots), [s.reason for s in slots]
     noted = Counter(datetime.fromisoformat(line.split()[0]) for line in (folder / "slots").read_text().splitlines())
     assert set(noted.values()) == {1}  # no slot ran twice
