@@ -11,6 +11,7 @@ import queue
 import re
 import sqlite3
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,16 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BATCH = 64  # requests that may share one commit
 READERS = 3
 BUSY_MS = 30_000
+PATTERN_S = 1.0  # what the patterns of one request may take together: a few characters can ask for years of matching
+
+
+class _Spent(threading.local):
+    """How long the patterns of the request that runs in this thread have taken."""
+
+    seconds = 0.0
+
+
+_spent = _Spent()
 
 
 @lru_cache(maxsize=256)
@@ -38,8 +49,54 @@ def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
         raise fail("invalid_regex", err=str(error), extra_info=None) from error
 
 
-def _matches(text: str, flags: int, value: object) -> bool:
-    return value is not None and pattern(text, flags).search(str(value)) is not None
+@lru_cache(maxsize=256)
+def _tame(text: str) -> bool:
+    """Tell whether a pattern repeats at most one thing, and no group: that never takes long."""
+    return sum(map(text.count, "*+{")) <= 1 and not re.search(r"\)[*+{]", text)
+
+
+@lru_cache(maxsize=256)
+def _repeating(text: str, flags: int) -> Any:
+    """Compile a pattern that may take long for the engine that can be told to stop."""
+    import regex  # type: ignore[import-untyped]  # noqa: PLC0415 - 3 MB that a server whose clients send plain names never needs
+
+    try:
+        return regex.compile(text, flags | regex.VERSION0)
+    except regex.error as error:
+        raise fail("invalid_regex", err=str(error), extra_info=None) from error
+
+
+def matches(text: str, flags: int, value: object) -> bool:
+    """Tell whether a client's pattern is found in a value, within the time one request has for it.
+
+    Raises
+    ------
+    TimeoutError
+        The time is over.
+    """
+    if value is None:
+        return False
+    if _tame(text):
+        return pattern(text, flags).search(str(value)) is not None
+    left = PATTERN_S - _spent.seconds
+    began = time.perf_counter()
+    try:
+        if left <= 0:
+            raise TimeoutError
+        return _repeating(text, flags).search(str(value), timeout=left, concurrent=True) is not None
+    finally:
+        _spent.seconds += time.perf_counter() - began
+
+
+def _limited(job: Callable[[sqlite3.Connection], T], db: sqlite3.Connection) -> T:
+    """Run a request's work with the time for its patterns counted from nothing."""
+    _spent.seconds = 0.0
+    try:
+        return job(db)
+    except (sqlite3.OperationalError, TimeoutError) as error:
+        if _spent.seconds >= PATTERN_S:
+            raise fail("invalid_regex", f"matching took longer than {PATTERN_S:g} s") from error
+        raise
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -49,7 +106,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     db.row_factory = sqlite3.Row
-    db.create_function("matches", 3, _matches, deterministic=True)
+    db.create_function("matches", 3, matches, deterministic=True)
     db.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA temp_store=MEMORY")
@@ -96,7 +153,7 @@ class Database:
 
     def read(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a job with a read connection."""
-        return self._pool.submit(lambda: job(self.reader()))
+        return self._pool.submit(lambda: _limited(job, self.reader()))
 
     def reader(self) -> sqlite3.Connection:
         """Return this thread's read connection."""
@@ -142,7 +199,7 @@ class Database:
             for job, future in batch:
                 db.execute("SAVEPOINT request")
                 try:
-                    result = job(db)
+                    result = _limited(job, db)
                 except Exception as error:  # noqa: BLE001 - the caller gets whatever the job raised
                     db.execute("ROLLBACK TO request")
                     future.set_exception(error)

@@ -13,6 +13,7 @@ from server.embedded import viewer
 from server.embedded.state import State
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+ASSET = "public, max-age=86400"  # libraries that the pages load by name and do not wait for
 
 
 def configuration(state: State, request: Request) -> dict[str, object]:
@@ -33,6 +34,13 @@ def configuration(state: State, request: Request) -> dict[str, object]:
     }
 
 
+def _kept(path: str) -> str:
+    """How long a browser may keep a file: names with a hash for ever, a page never."""
+    if path.startswith("assets/"):
+        return ASSET
+    return IMMUTABLE if "-" in path.rpartition("/")[2] else "no-cache"
+
+
 class WebApp:
     """Serves files of a build; every other path is the page of the single-page app."""
 
@@ -42,6 +50,8 @@ class WebApp:
         beside = (
             self.folder / "widgets",
             self.folder.parent / "widgets",
+            self.folder.parent / "dist" / "report-widgets" / "browser",
+            self.folder.parent.parent / "dist" / "report-widgets" / "browser",
         )  # the reports' embedded plots, a build of its own
         self.widgets = next((path for path in beside if (path / "index.html").is_file()), self.folder)
 
@@ -59,7 +69,7 @@ class WebApp:
             return JSONResponse(keys or {}, 200 if keys else 404, headers={"Cache-Control": "no-store"})
         target = (folder / path).resolve()
         if path and target.is_relative_to(folder) and target.is_file():
-            return FileResponse(target, headers={"Cache-Control": IMMUTABLE if "-" in target.stem else "no-cache"})
+            return FileResponse(target, headers={"Cache-Control": _kept(path)})
         return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from server.embedded import clock
-from server.embedded.database import pattern
+from server.embedded.database import matches
 from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import fail
 from server.embedded.services.queues import store as queues
@@ -101,7 +101,8 @@ def _alive(call: Call, last_seen: int) -> list[sqlite3.Row]:
     ).fetchall()
     wanted = body.get("worker_pattern")
     if wanted:
-        rows = [row for row in rows if pattern(wanted.replace("*", ".*")).fullmatch(row["id"])]
+        whole = rf"\A(?:{wanted.replace('*', '.*')})\Z"
+        rows = [row for row in rows if matches(whole, 0, row["id"])]
     for key in ("tags", "system_tags"):
         rows = [row for row in rows if _tagged(_listed(row[key]), body.get(key))]
     return rows
