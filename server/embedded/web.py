@@ -1,18 +1,28 @@
-"""The web port: a build of the official web app when there is one, or else this project's own plain pages."""
+"""The web port: a build of the official web app when there is one, or else this project's own plain pages.
+
+The web app finds the API below `/api` of its own origin, as in its official deployment: the plots in reports are pages
+of their own that send the session's cookie nowhere else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from server.embedded import viewer
+from server.embedded.api import Api
 from server.embedded.state import State
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+API = "/api"
+FILES = frozenset({".js", ".mjs", ".css", ".map", ".woff", ".woff2", ".svg", ".png", ".ico", ".wasm"})
+EDITOR = "assets/ace-builds/ace.js"  # a library that pages use without waiting for it: so that it is there early
 ASSET = "public, max-age=86400"  # libraries that the pages load by name and do not wait for
 
 
@@ -21,7 +31,7 @@ def configuration(state: State, request: Request) -> dict[str, object]:
     host = request.url.hostname or "127.0.0.1"
     shown = {name: url.replace("//127.0.0.1:", f"//{host}:") for name, url in state.urls.items()}
     return {
-        "apiBaseUrl": shown.get("api"),
+        "apiBaseUrl": API,
         "fileBaseUrl": shown.get("files"),
         "displayedServerUrls": {
             "apiServer": shown.get("api"),
@@ -53,30 +63,51 @@ class WebApp:
             self.folder.parent / "dist" / "report-widgets" / "browser",
             self.folder.parent.parent / "dist" / "report-widgets" / "browser",
         )  # the reports' embedded plots, a build of its own
-        self.widgets = next((path for path in beside if (path / "index.html").is_file()), self.folder)
+        self.widgets = next((path.resolve() for path in beside if (path / "index.html").is_file()), self.folder)
 
     async def handle(self, request: Request) -> Response:
         """Answer one path."""
         path = request.path_params["path"]
-        folder = self.folder
-        if path.startswith("widgets/"):
-            path, folder = path.removeprefix("widgets/"), self.widgets
+        folders = [self.folder]
+        if path.startswith("widgets/"):  # whose build may leave out libraries that the web app has at the same place
+            path, folders = path.removeprefix("widgets/"), [self.widgets, self.folder]
         if path == "configuration.json":
             return JSONResponse(configuration(self.state, request), headers={"Cache-Control": "no-store"})
         if path == "credentials.json":
             # the web app's own account, for logging in by name only; with passwords nobody needs it
             keys = None if self.state.auth.password_mode else self.state.web_keys
             return JSONResponse(keys or {}, 200 if keys else 404, headers={"Cache-Control": "no-store"})
-        target = (folder / path).resolve()
-        if path and target.is_relative_to(folder) and target.is_file():
-            return FileResponse(target, headers={"Cache-Control": _kept(path)})
-        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
+        for folder in folders:
+            target = (folder / path).resolve()
+            if path and target.is_relative_to(folder) and target.is_file():
+                return FileResponse(target, headers={"Cache-Control": _kept(path)})
+        if Path(path).suffix in FILES:
+            return Response("not part of this build", 404, media_type="text/plain")
+        page = {"Cache-Control": "no-cache"}
+        if (folders[0] / EDITOR).is_file():
+            page["Link"] = f"</{EDITOR}>; rel=preload; as=script; crossorigin"
+        return FileResponse(folders[0] / "index.html", headers=page)
+
+
+class Prefixed:
+    """The API below a prefix."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request as the API's own port would."""
+        await self.api({**scope, "path": scope["path"].removeprefix(API)}, receive, send)
 
 
 def application(state: State) -> Starlette:
     """Build the ASGI application of the web port."""
     if state.settings.webapp is None:
         return viewer.application(state)
+    pages = WebApp(state, state.settings.webapp)
     return Starlette(
-        routes=[Route("/{path:path}", WebApp(state, state.settings.webapp).handle, methods=["GET", "HEAD"])]
+        routes=[
+            Mount(API, Prefixed(Api(state))),
+            Route("/{path:path}", pages.handle, methods=["GET", "HEAD"]),
+        ]
     )
