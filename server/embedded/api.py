@@ -72,8 +72,18 @@ def _lines(raw: bytes) -> list[Any]:
     try:
         whole = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return [_loads(line) for line in raw.splitlines() if line.strip()]
+        return _each(raw)
     return whole if isinstance(whole, list) else [whole]
+
+
+def _each(raw: bytes) -> list[Any]:
+    """Read JSON lines: all at once where each is a value of its own, or else one by one."""
+    lines = [line for line in raw.splitlines() if line.strip()]
+    try:
+        found = orjson.loads(b"[" + b",".join(lines) + b"]")
+    except orjson.JSONDecodeError:
+        found = []
+    return found if len(found) == len(lines) else [_loads(line) for line in lines]
 
 
 def _body(raw: bytes, content_type: str, query: bytes) -> dict[str, Any]:

@@ -208,11 +208,3 @@ ENDPOINTS: dict[str, tuple[str, ...]] = {
     "workers.status_report": ("2.4", "2.22"),
     "workers.unregister": ("2.4",),
 }
-
-# not in the schemas of API 2.34, but asked for by pages and dialogs of newer web apps
-LATER: tuple[str, ...] = (
-    "organization.get_project_workloads",
-    "pipelines.check_new_run",
-    "queues.get_by_task_id",
-    "queues.move_task_to_queue",
-)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.embedded import services
-from server.embedded.catalogue import ENDPOINTS, LATER
+from server.embedded.catalogue import ENDPOINTS
 from server.embedded.endpoints import API_VERSION, REGISTRY
 
 PATH = Path(__file__).with_name("COVERAGE.md")
@@ -43,7 +43,6 @@ def rendered() -> str:
         found = REGISTRY.get(name)
         if found:
             lines.append(f"| {name} | {ENDPOINTS[name][0]} | {'yes' if found.write else ''} |")
-    lines += ["", "Beyond the API's schemas, for newer web apps: " + ", ".join(f"`{name}`" for name in LATER) + "."]
     return "\n".join(lines) + "\n"
 
 

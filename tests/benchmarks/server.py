@@ -34,6 +34,7 @@ from tests.benchmarks.processes import resident_mb, together
 from tests.services import Service, start
 
 RUNS = 5
+PEER_STARTS = 3  # each takes many seconds
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000}
 BATCHES = 20  # thousands of points per client process
 FILE_MB = 128
@@ -104,11 +105,38 @@ def starts(folder: Path) -> dict[str, float]:
         with serving(folder / "ours") as server:
             ours.append(server.start_s)
             idle.append(server.rss_mb)
+    for _ in range(PEER_STARTS):
         with mlflow_peer.serving(folder / "theirs") as peer:
             theirs.append(peer.start_s)
             their_memory.append(resident_mb(peer.pid))
     figures |= spread("start_s", ours) | spread("mlflow_start_s", theirs)
     return figures | spread("rss_idle_mb", idle) | spread("mlflow_rss_mb", their_memory)
+
+
+def restarts(folder: Path) -> dict[str, float]:
+    """Start again after `kill -9` in the middle of a load of events, to the first answered call."""
+    found = []
+    server = Server(folder)
+    for _ in range(RUNS):
+        load = subprocess.Popen(
+            [sys.executable, str(CLIENT), "200", "wire"], env=server.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert load.stdin is not None
+        assert load.stdout is not None
+        load.stdout.readline()
+        load.stdin.write("go\n")
+        load.stdin.flush()
+        time.sleep(0.5)
+        server.service.kill()
+        load.kill()
+        load.wait()
+        server.http.close()
+        server = Server(folder)
+        found.append(server.start_s)
+    server.http.close()
+    server.service.stop()
+    return spread("restart_s", found)
 
 
 def ingest(folder: Path) -> dict[str, float]:
@@ -120,7 +148,7 @@ def ingest(folder: Path) -> dict[str, float]:
             theirs = [mlflow_peer.python(), str(mlflow_peer.CLIENT), "ingest", peer.url, str(BATCHES // 2)]
             for name, how, runs in (("events_per_s", "wire", RUNS), ("client_events_per_s", "client", RUNS)):
                 mine = [together([[*ours, how]] * clients, server.env) for _ in range(runs)]
-                peers = runs if clients == 1 else 3  # these are long
+                peers = 3  # these are long
                 other = [together([[*theirs, how]] * clients, mlflow_peer.environment()) for _ in range(peers)]
                 figures |= spread(f"{name}_{clients}", mine) | spread(f"mlflow_{name}_{clients}", other)
     return figures
@@ -286,7 +314,7 @@ def transfer(folder: Path) -> dict[str, float]:
     return spread("upload_mb_s", up) | spread("download_mb_s", down)
 
 
-PARTS = {"starts": starts, "ingest": ingest, "ten_thousand": ten_thousand, "pages": pages, "histogram": histogram,
+PARTS = {"starts": starts, "restarts": restarts, "ingest": ingest, "ten_thousand": ten_thousand, "pages": pages, "histogram": histogram,
          "transfer": transfer}  # fmt: skip
 
 
@@ -300,7 +328,9 @@ def main(names: list[str]) -> None:
     for name in names or PARTS:
         with tempfile.TemporaryDirectory(prefix="bench-server-") as folder:
             print(f"{name} ...", flush=True)
+            began = time.perf_counter()
             figures |= PARTS[name](Path(folder))
+            print(f"    {time.perf_counter() - began:.0f} s", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures))  # a part that fails later costs no other part
     write("server", figures)

@@ -1,4 +1,4 @@
-"""Containers that serve models, what newer web apps ask beyond the schemas, and patterns that would never end."""
+"""Containers that serve models, running times added up, and patterns that would never end."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_container_goes_when_it_says_so_or_falls_silent(server: Client) -> Non
 
 
 def test_running_times_add_up_by_project_user_and_queue(server: Client) -> None:
-    """Usages are totals and daily series; the newer name answers the same; a task outside the period does not count."""
+    """Usages are totals and daily series by project, user and queue; what ran outside the period does not count."""
     project = server.call("projects.create", name="usages")["id"]
     task = server.call("tasks.create", name="ran", type="training", project=project)["id"]
     server.call("tasks.started", task=task)
@@ -89,35 +89,12 @@ def test_running_times_add_up_by_project_user_and_queue(server: Client) -> None:
     assert server.call("organization.get_project_usages", **period) == empty
     recent = time.strftime("%Y-%m-%dT00:00:00.000Z", time.gmtime(time.time() - 86_400))
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 10))
-    for name in ("organization.get_project_usages", "organization.get_project_workloads"):
-        found = server.call(name, projects=[project], from_date=recent, to_date=now)
-        (total,), (series,) = found["projects"]["total"], found["projects"]["series"]
-        assert (total["id"], total["name"], series["name"]) == (project, "usages", "usages")
-        assert len(series["dates"]) == len(series["duration"])
-        assert sum(series["duration"]) == pytest.approx(total["duration"], abs=0.5)
-        assert [item["id"] for item in found["users"]["total"]] == ["default"]
-
-
-def test_dialogs_of_newer_web_apps_are_answered(server: Client) -> None:
-    """Where a task waits, moving it to another queue, and whether a pipeline's new name is taken."""
-    first, second = (server.call("queues.create", name=name)["id"] for name in ("from here", "to there"))
-    task = server.call("tasks.create", name="waits", type="training")["id"]
-    assert server.error("queues.get_by_task_id", {"task": task})[:2] == (400, 703)
-    server.call("tasks.enqueue", task=task, queue=first)
-    assert server.call("queues.get_by_task_id", task=task) == {"id": first, "name": "from here"}
-    assert server.call("queues.move_task_to_queue", task=task, queue=first, target_queue=second) == {"moved": 1}
-    assert server.call("queues.get_by_task_id", task=task)["id"] == second
-    moved = server.call("tasks.get_by_id", task=task)["task"]
-    assert (moved["status"], moved["execution"]["queue"]) == ("queued", second)
-    listed = server.call("queues.get_all_ex", id=[second], only_fields=["name", "entries"], count_task_entries=True,
-                         max_task_entries=1)["queues"][0]  # fmt: skip
-    assert (listed["entries_count"], listed["entries"][0]["task"]) == (1, {"id": task, "name": "waits"})
-    server.call("projects.create", name="runs/.pipelines/nightly")
-    asked = {"task": task, "new_project_name": "runs"}
-    assert server.call("pipelines.check_new_run", **asked, new_pipeline_name="nightly")["existing_project"]["name"] == (
-        "runs/.pipelines/nightly"
-    )
-    assert server.call("pipelines.check_new_run", **asked, new_pipeline_name="other") == {}
+    found = server.call("organization.get_project_usages", projects=[project], from_date=recent, to_date=now)
+    (total,), (series,) = found["projects"]["total"], found["projects"]["series"]
+    assert (total["id"], total["name"], series["name"]) == (project, "usages", "usages")
+    assert len(series["dates"]) == len(series["duration"])
+    assert sum(series["duration"]) == pytest.approx(total["duration"], abs=0.5)
+    assert [item["id"] for item in found["users"]["total"]] == ["default"]
 
 
 @pytest.mark.parametrize("pattern", [r"(a|aa)+b", r"^(a|a|aa)*$", r"(a+)+$", r"^(a*)*b", r"(.*a){20}b"])

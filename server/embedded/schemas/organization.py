@@ -17,8 +17,4 @@ REQUESTS: dict[str, str] = {
         "projects!:[str] from_date!:str to_date!:str include_development:bool "
         "breakdown_keys:[<project|user|queue>] usage_fields:[<duration|cpu_usage|gpu_usage>]"
     ),
-    "get_project_workloads": (
-        "projects!:[str] from_date!:str to_date:str include_development:bool "
-        "breakdown_keys:[<project|user|queue>] usage_fields:[<duration|cpu_usage|gpu_usage>]"
-    ),
 }

@@ -5,5 +5,4 @@ from __future__ import annotations
 REQUESTS: dict[str, str] = {
     "delete_runs": "ids!:[str]+ project!:str",
     "start_pipeline": "task!:str queue:str args:[(name:str value:str)] verify_watched_queue:bool",
-    "check_new_run": "task!:str new_project_name!:str new_pipeline_name:str",
 }

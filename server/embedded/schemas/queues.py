@@ -29,6 +29,4 @@ REQUESTS: dict[str, str] = {
     "delete_metadata": "queue!:str keys!:[str]",
     "peek_task": "queue!:str",
     "get_num_entries": "queue!:str",
-    "get_by_task_id": "task!:str",
-    "move_task_to_queue": "queue!:str task!:str target_queue!:str update_execution_queue:bool",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.embedded import coverage, services
-from server.embedded.catalogue import ENDPOINTS, LATER
+from server.embedded.catalogue import ENDPOINTS
 from server.embedded.endpoints import REGISTRY
 
 
@@ -15,5 +15,5 @@ def test_the_list_of_endpoints_is_fresh() -> None:
 def test_only_endpoints_of_the_api_are_registered() -> None:
     """No endpoint is made up, and all that the SDK, the agent and the web app call are there."""
     services.load()
-    assert set(REGISTRY) == set(ENDPOINTS) | set(LATER)
+    assert set(REGISTRY) == set(ENDPOINTS)
     assert len(ENDPOINTS) == 204

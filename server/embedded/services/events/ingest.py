@@ -26,6 +26,9 @@ SCALAR, VECTOR, IMAGE, PLOT, LOG = (
 TYPES = frozenset({SCALAR, VECTOR, IMAGE, PLOT, LOG})
 _COLUMNS = frozenset({"task", "metric", "variant", "iter", "timestamp", "type", "allow_locked"})
 UNKNOWN_WORKER = "<unknown>"
+_NUMBER = frozenset({int, float})
+_FAR = 2**53
+_LARGEST = 1e300  # what is larger, or no number, is looked at more closely
 
 Key = tuple[str, str, str]
 
@@ -76,8 +79,10 @@ def add(call: Call, events: list[Any]) -> dict[str, Any]:
         raise fail("batch_contains_no_items")
     batch = Batch(call.now // 1000, call.headers.get("x-clearml-worker") or UNKNOWN_WORKER)
     known = _known(call, events)
+    running = {owner for (owner, models), status in known.items() if not models and status != "published"}
     for event in events:
-        _sort(batch, event, known)
+        if not _plain(batch, event, running):
+            _sort(batch, event, known)
     if batch.unstorable and not batch.added:
         reason = next(iter(batch.unstorable))
         count = batch.unstorable.total()
@@ -86,6 +91,7 @@ def add(call: Call, events: list[Any]) -> dict[str, Any]:
     if not batch.added:
         raise fail_events(errors)
     _store(call.db, batch)
+    _progress(batch)
     _touch(call, batch)
     return {"added": batch.added, "errors": errors.total(), "errors_info": dict(errors)}
 
@@ -112,6 +118,41 @@ def _known(call: Call, events: list[Any]) -> dict[tuple[str, bool], str]:
             rows = call.db.execute(f"{sql} WHERE id IN ({marks}) AND company = ?", [*piece, call.company])
             found.update(((row[0], models), row[1]) for row in rows)
     return found
+
+
+def _plain(batch: Batch, event: Any, running: set[str]) -> bool:
+    """Take in a scalar as reporters send them, whole and of the right types; leave any other event to `_sort`.
+
+    Nearly all events are such scalars, and the checks of all that may be wrong with an event take longer than the rest.
+    """
+    try:
+        if event["type"] != SCALAR or "model_event" in event:
+            return False
+        owner, metric, variant = event["task"], event["metric"], event["variant"]
+        iteration, value, timestamp = event["iter"], event["value"], event["timestamp"]
+        label = event.get("x_axis_label")
+        if owner not in running:
+            return False
+    except (KeyError, TypeError, AttributeError):
+        return False
+    if not (
+        type(metric) is type(variant) is str
+        and type(iteration) is type(timestamp) is int
+        and type(value) in _NUMBER
+        and label is None
+        and 0 <= iteration < _FAR
+        and 0 < timestamp < _FAR
+        and -_LARGEST <= value <= _LARGEST
+    ):
+        return False
+    key = (owner, metric, variant)
+    series = batch.scalars.get(key)
+    if series is None:
+        series = batch.scalars[key] = _Scalars()
+        batch.owners.setdefault((owner, False), _Owner())
+    series.points.append((iteration, timestamp, float(value)))
+    batch.added += 1
+    return True
 
 
 def _sort(batch: Batch, event: Any, known: dict[tuple[str, bool], str]) -> None:
@@ -237,12 +278,10 @@ def _store(db: sqlite3.Connection, batch: Batch) -> None:
 def _last(db: sqlite3.Connection, series: int, found: _Scalars) -> None:
     """Carry a batch into the last metrics of its series: each point counts, also one that replaces another."""
     points = found.points
-    low = min(points, key=lambda point: point[2])
-    high = max(points, key=lambda point: point[2])
-    newest = points[0]
-    for point in points:
-        if point[0] >= newest[0]:
-            newest = point
+    iterations, _, values = zip(*points, strict=True)
+    low = points[values.index(min(values))]
+    high = points[values.index(max(values))]
+    newest = points[len(points) - 1 - iterations[::-1].index(max(iterations))]
     db.execute(
         "UPDATE series SET value = :value, "
         "min_value_iteration = CASE WHEN count = 0 OR :low < min_value THEN :low_at ELSE min_value_iteration END, "
@@ -255,7 +294,7 @@ def _last(db: sqlite3.Connection, series: int, found: _Scalars) -> None:
         "x_axis_label = coalesce(:label, x_axis_label) WHERE id = :series",
         {
             "value": newest[2], "low": low[2], "low_at": _shown(low[0]), "high": high[2], "high_at": _shown(high[0]),
-            "first": points[0][2], "first_at": _shown(points[0][0]), "total": sum(point[2] for point in points),
+            "first": points[0][2], "first_at": _shown(points[0][0]), "total": sum(values),
             "n": len(points), "label": found.label, "series": series,
         },
     )  # fmt: skip
@@ -286,6 +325,14 @@ def _sample(
         f"INSERT OR REPLACE INTO {_TABLES[kind]} VALUES (?, ?, ?, ?)",  # noqa: S608 - one of three names
         (series, iteration, timestamp, text),
     )
+
+
+def _progress(batch: Batch) -> None:
+    """Carry the iterations of scalars to the tasks they are of."""
+    for (owner, _, _), found in batch.scalars.items():
+        changed = batch.owners.get((owner, False))
+        if changed is not None:
+            changed.last = max(changed.last, *(point[0] for point in found.points))
 
 
 def _touch(call: Call, batch: Batch) -> None:

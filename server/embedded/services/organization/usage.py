@@ -34,18 +34,7 @@ def _moment(call: Call, name: str) -> int:
 
 @endpoint("organization.get_project_usages", version="2.34")
 def get_project_usages(call: Call) -> dict[str, Any]:
-    """Add up the seconds that tasks ran in a period, in all and by day."""
-    return usages(call)
-
-
-@endpoint("organization.get_project_workloads", version="2.34")
-def get_project_workloads(call: Call) -> dict[str, Any]:
-    """Answer the same under the name that newer web apps ask for."""
-    return usages(call)
-
-
-def usages(call: Call) -> dict[str, Any]:
-    """Add up running times by project, user and queue.
+    """Add up the seconds that tasks ran in a period, in all and by day.
 
     No task tells how many processors it used, so that each counts as one: the answer says so of its weights.
     """

@@ -88,13 +88,3 @@ def delete_runs(call: Call) -> dict[str, Any]:
         return removal.delete_one(call, identifier, {"force": True})
 
     return each(call, delete)
-
-
-@endpoint("pipelines.check_new_run", version="2.34")
-def check_new_run(call: Call) -> dict[str, Any]:
-    """Tell whether a pipeline of that name is there already in the project that a new run is meant for."""
-    task = store.find(call.db, call.body["task"], call.company, ["name"])
-    name = call.body.get("new_pipeline_name") or str(task["name"]).partition(" #")[0]
-    path = projects.normalized(f"{call.body['new_project_name']}/.pipelines/{name}")
-    found = projects.by_name(call.db, path, call.company)
-    return {"existing_project": {"id": found["id"], "name": found["name"]}} if found else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from server.embedded import clock, objects
@@ -175,24 +174,3 @@ def move_task_to_front(call: Call) -> dict[str, Any]:
 def move_task_to_back(call: Call) -> dict[str, Any]:
     """Move a task to the end of its queue."""
     return _move(call, None)
-
-
-@endpoint("queues.get_by_task_id", version="2.34")
-def get_by_task_id(call: Call) -> dict[str, Any]:
-    """Name the queue a task waits in."""
-    found = store.waiting_in(call.db, call.body["task"])
-    if found is None:
-        raise fail("invalid_queue_or_task_not_queued", task=call.body["task"], company=call.company)
-    queue = store.require(call, found)
-    return {name: queue[name] for name in ("id", "name", "display_name") if name in queue}
-
-
-@endpoint("queues.move_task_to_queue", version="2.34", write=True)
-def move_task_to_queue(call: Call) -> dict[str, Any]:
-    """Let a task wait at the end of another queue."""
-    queue, target = store.require(call, call.body["queue"]), store.require(call, call.body["target_queue"])
-    _insist(call, queue["id"])
-    store.remove_waiting(call.db, call.body["task"], call.now)
-    statistics.note(call.db, queue["id"], call.now)
-    add_task(replace(call, body=call.body | {"queue": target["id"]}))
-    return {"moved": 1}

@@ -81,22 +81,7 @@ def _list(call: Call, *, expanded: bool) -> dict[str, Any]:
     )  # fmt: skip
     for queue in page.objects:
         _older(call, queue)
-    if call.body.get("count_task_entries"):
-        _summarize(call.db, page.objects)
     return page.answer("queues")
-
-
-def _summarize(db: sqlite3.Connection, queues: Sequence[dict[str, Any]]) -> None:
-    """Add what newer web apps show of a queue in their list: how many wait, and the name of the next."""
-    for queue in queues:
-        queue["entries_count"] = _waiting_count(db, queue["id"])
-        for entry in queue.get("entries", [])[:1]:
-            row = db.execute("SELECT name FROM task WHERE id = ?", (_id(entry["task"]),)).fetchone()
-            entry["task"] = {"id": _id(entry["task"]), "name": row[0] if row else None}
-
-
-def _id(named: str | dict[str, Any]) -> str:
-    return str(named["id"] if isinstance(named, dict) else named)
 
 
 def _visible(call: Call) -> Where:
