@@ -138,10 +138,17 @@ def end_study(
             print(f"no study {study!r}; open: {', '.join(s.study for s in store.studies.list())}", file=sys.stderr)
             raise typer.Exit(1)
         zone = ZoneInfo(survey.timezone)
-        last = date.fromisoformat(on) if on else now.astimezone(zone).date()
+        last = _day(on) if on else now.astimezone(zone).date()
         ends = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone) if on else now
         store.studies.put(study, known.survey_version, ends, retention_days or known.retention_days)
     print(f"study {study} ends at {ends.isoformat()}")
+
+
+def _day(words: str) -> date:
+    try:
+        return date.fromisoformat(words)
+    except ValueError:
+        raise typer.BadParameter(f"{words!r} is no day; write it as 2027-01-31", param_hint="--on") from None
 
 
 @study_app.command("rewrite-sheet")
