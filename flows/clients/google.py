@@ -16,7 +16,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -69,20 +69,22 @@ class AccountCredentials(Credentials):  # type: ignore[misc,no-any-unimported,un
 class Quota:
     """At most `per_minute` calls of a kind in any 60 s; waits for room."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._most = per_minute
+    def __init__(
+        self, per_minute: int, now: Callable[[], float] = time.monotonic, rest: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._most, self._now, self._rest = per_minute, now, rest
         self._times: dict[str, deque[float]] = {"read": deque(), "write": deque()}
 
     def take(self, kind: str) -> None:
         """Wait until a call may be made, and count it."""
         times = self._times[kind]
         while len(times) >= self._most:
-            rest = times[0] + 60 - time.monotonic()
+            rest = times[0] + 60 - self._now()
             if rest <= 0:
                 times.popleft()
             else:
-                time.sleep(rest)
-        times.append(time.monotonic())
+                self._rest(rest)
+        times.append(self._now())
 
 
 class Http(gspread.HTTPClient):

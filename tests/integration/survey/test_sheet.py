@@ -52,7 +52,8 @@ def answer(store: Store, number: int, person: str = "p1", **answers: object) -> 
     assert survey is not None
     at = NOW + timedelta(minutes=number)
     ident = f"prompt{number:010d}"
-    store.prompts.add([Prompt(ident, person, "mood", survey.version, 1, 1, at, at, "Europe/Moscow", "answered")])
+    day, beep = 1 + number // 10, 1 + number % 10
+    store.prompts.add([Prompt(ident, person, "mood", survey.version, day, beep, at, at, "Europe/Moscow", "answered")])
     values = dict.fromkeys(survey.item_ids, 1 + number % 7) | answers
     response = Response(
         f"{ident}-1",
@@ -62,8 +63,8 @@ def answer(store: Store, number: int, person: str = "p1", **answers: object) -> 
         survey.version,
         1,
         "complete",
-        1,
-        1,
+        day,
+        beep,
         at,
         at,
         at,
