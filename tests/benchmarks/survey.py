@@ -317,9 +317,10 @@ def _collector(settings: Settings, stop: threading.Event, used: list[int]) -> No
     with Store.open(settings.database) as store:
         writer = Writer(settings, store, SharedClock(settings.home))
         writer.everything()
+        begun = writer.done().calls  # making the spreadsheet is not part of following
         while not stop.wait(FOLLOW_EVERY):
             writer.follow()
-        used.append(writer.done().calls)
+        used.append(writer.done().calls - begun)
 
 
 def planning() -> dict[str, float]:
