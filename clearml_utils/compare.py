@@ -163,7 +163,7 @@ class Comparison:
                     {"type": "scatter", "mode": "lines", "name": row, "x": list(x), "y": list(y)}
                     for row, (x, y) in curves.items()
                 ],
-                "layout": {"title": {"text": name}, "xaxis": {"title": {"text": "iteration"}}},
+                "layout": {"title": name, "xaxis": {"title": "iteration"}},
             }
             for name, curves in self.curves.items()
         }
@@ -181,7 +181,7 @@ class Comparison:
                 "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
                 "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
             }  # fmt: skip
-        return {"data": [bar], "layout": {"title": {"text": name}, "xaxis": {"type": "category"}}}
+        return {"data": [bar], "layout": {"title": name, "xaxis": {"type": "category"}}}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

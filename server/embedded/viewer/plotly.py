@@ -16,6 +16,7 @@ import orjson
 from markupsafe import Markup
 
 from server.embedded.viewer import draw
+from server.embedded.viewer.text import link
 
 ROWS = 200  # rows of a table that a page shows
 BARS = 300
@@ -33,12 +34,13 @@ class Table:
 
 @dataclass
 class Shown:
-    """What became of one plot: pictures, tables, or its data."""
+    """What became of one plot: drawn pictures, tables, addresses of images, or its data."""
 
     title: str
     pictures: list[Markup] = field(default_factory=list)
     legend: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     data: str = ""
 
 
@@ -55,9 +57,10 @@ def show(text: str, title: str) -> Shown:
         figure = orjson.loads(text)
         traces = [trace for trace in figure.get("data") or [] if isinstance(trace, dict)]
         _draw(shown, traces)
+        shown.images = _images(figure.get("layout") or {}) if not traces else []
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError):
-        shown.pictures, shown.tables = [], []
-    if not shown.pictures and not shown.tables:
+        shown.pictures, shown.tables, shown.images = [], [], []
+    if not shown.pictures and not shown.tables and not shown.images:
         shown.data = text[:DATA]
     return shown
 
@@ -77,6 +80,12 @@ def _draw(shown: Shown, traces: Sequence[Mapping[str, Any]]) -> None:
     named = [*curves, *kinds.get("bar", [])]
     if len(named) > 1:
         shown.legend = [_name(trace, index) for index, trace in enumerate(named)]
+
+
+def _images(layout: Mapping[str, Any]) -> list[str]:
+    """Addresses of pictures that are the whole plot, as `report_image` and matplotlib's figures are reported."""
+    found = [str(image.get("source") or "") for image in layout.get("images") or []]
+    return [address for address in found if link(address) or address.startswith("data:image/png;base64,")]
 
 
 def _name(trace: Mapping[str, Any], index: int) -> str:
