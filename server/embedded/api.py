@@ -244,6 +244,8 @@ class Api:
             asked = request.get("access-control-request-headers")
             if asked:
                 headers.append((b"access-control-allow-headers", asked.encode("latin-1")))
+        if "x-clearml-client" in request:  # the SDK's processes fork: no two may find themselves on one connection
+            headers.append((b"connection", b"close"))
         headers += [(b"set-cookie", value.encode("latin-1")) for value in cookies]
         headers += [(key.encode("latin-1"), value.encode("latin-1")) for key, value in extra]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -198,6 +198,8 @@ class Files:
             answer = JSONResponse({"meta": {"result_code": error.status, "result_msg": error.message}}, error.status)
         except UploadError as error:
             answer = PlainTextResponse(str(error), error.status)
+        if not request.headers.get("user-agent", "").startswith("Mozilla/"):
+            answer.headers["Connection"] = "close"  # the SDK's processes fork: no two may be on one connection
         return _cors(request, answer)
 
     async def upload(self, request: Request) -> Response:

@@ -158,3 +158,14 @@ def test_a_cross_company_object_is_not_there(tmp_path: Path) -> None:
             assert server.error(name, {"task": task, "force": True})[:2] == (400, 101), name
         event = {"type": "log", "task": task, "msg": "x"}
         assert server.error("events.add", event)[:2] == (400, 131)
+
+
+def test_a_client_that_forks_gets_a_connection_of_its_own_each_time(tmp_path: Path) -> None:
+    """Answers to the SDK end their connection, on the API and the files port; a browser keeps its own."""
+    with serving(tmp_path / "data") as server:
+        sdk = server.send("debug.ping", {}, headers={"X-ClearML-Client": "clearml-2.1.12"})
+        assert (sdk.status_code, sdk.headers["connection"]) == (200, "close")
+        assert "connection" not in server.send("debug.ping", {}).headers
+        assert server.upload("one/file.bin", b"x").headers["connection"] == "close"
+        assert server.file("one/file.bin").headers["connection"] == "close"
+        assert "connection" not in server.file("one/file.bin", **{"User-Agent": "Mozilla/5.0"}).headers
