@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,14 +31,34 @@ class PrefectStatus:
         self.calls += 1
         return self._http.post(path, json=body).raise_for_status().json()
 
+    def _pages(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            page = self._ask(path, {**body, "limit": _PAGE, "offset": offset})
+            yield from page
+            offset += len(page)
+            if len(page) < _PAGE:
+                return
+
     def deployments(self) -> dict[str, str]:
         """Id -> name of every deployment."""
-        found: dict[str, str] = {}
-        while True:
-            page = self._ask("deployments/filter", {"limit": _PAGE, "offset": len(found)})
-            found |= {one["id"]: one["name"] for one in page}
-            if len(page) < _PAGE:
-                return found
+        return {one["id"]: one["name"] for one in self.scheduled()}
+
+    def scheduled(self) -> list[dict[str, Any]]:
+        """Every deployment as Prefect tells it, with its schedules."""
+        return list(self._pages("deployments/filter", {}))
+
+    def runs_due(self, deployment: str, after: datetime, until: datetime) -> list[dict[str, Any]]:
+        """Flow runs the scheduler made for times in (after, until]."""
+        body = {
+            "deployments": {"id": {"any_": [deployment]}},
+            "flow_runs": {"expected_start_time": {"after_": _iso(after), "before_": _iso(until)}},
+            "sort": "EXPECTED_START_TIME_ASC",
+        }
+        found = self._pages("flow_runs/filter", body)
+        return [
+            run for run in found if run["auto_scheduled"] and datetime.fromisoformat(run["expected_start_time"]) > after
+        ]
 
     def overdue(self, now: datetime) -> dict[str, float]:
         """Deployment id -> seconds by which its earliest run not begun is overdue (machine's clock)."""

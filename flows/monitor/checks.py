@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flows.monitor.drift import COVERAGE, ERROR
 from flows.monitor.observation import ClearmlSeen, Observation, PrefectSeen, StoreSeen
+
+_FORECASTS = {
+    ERROR: "forecasts since training miss by more than in the backtest",
+    COVERAGE: "80% intervals since training do not hold 80% of answers",
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,16 @@ def _store(seen: StoreSeen, limits: Limits) -> Iterator[Problem]:
         yield Problem("outbox", f"a message waits for {_ago(seen.outbox_age_s)}", "is the bot running and not limited?")
     if seen.inbox_waiting > limits.inbox_waiting:
         yield Problem("inbox", f"{seen.inbox_waiting} updates wait", "look at the bot's log")
+    for one in seen.slots:
+        if one.missed:
+            yield Problem(
+                f"slots:{one.name}",
+                f"{one.missed} of {one.of} due runs of {one.name} did not run ({one.reason})",
+                "the ledger has each with its reason; is a worker running, did Prefect's scheduler stand still?",
+            )
     for target in seen.drifted:
-        yield Problem(f"drift:{target}", f"answers on {target} drift from what the model learned", "train; compare")
+        what = _FORECASTS.get(target, f"answers on {target} drift from what the model learned")
+        yield Problem(f"drift:{target}", what, "training is started; compare the versions: `moodflow models compare`")
 
 
 def _clearml(seen: ClearmlSeen, limits: Limits) -> Iterator[Problem]:

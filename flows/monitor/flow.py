@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,9 +22,13 @@ from flows import settings as configuration
 from flows.clients import alerts
 from flows.clients.prefect_status import PrefectStatus, day_before
 from flows.clock import SharedClock
+from flows.forecast.outcome import Health
 from flows.monitor.alerts import Alerting, Pace, decide, delivered
+from flows.monitor.bookkeeping import Account
 from flows.monitor.checks import Limits, Problem, problems
+from flows.monitor.drift import assess
 from flows.monitor.observation import ClearmlSeen, DeploymentSeen, Observation, PrefectSeen, StoreSeen
+from flows.monitor.slots import Patience, Run, decided
 from flows.settings import Settings
 from flows.store import Store, StoreError
 from flows.store.vitals import vitals
@@ -30,8 +36,16 @@ from flows.store.vitals import vitals
 POOL = "moodflow"
 STATE = "alerting"
 DRIFT_EVENT = "moodflow.drift"
-DRIFT = "drift"
-"""Fact in the store: names of the targets that drift, kept by the drift test."""
+DRIFT, HEALTH = "drift", "forecast_health"
+"""Facts in the store: names of the items that drift, kept by the analysis; how forecasts of the champion turned out,
+kept by the forecast flow."""
+SLOTS = "slots"
+"""Fact in the store: deployment id -> its account of due slots."""
+LOOK_BACK = timedelta(days=1)
+"""How far back the first account of a deployment reaches."""
+SETTLING = timedelta(minutes=1)
+"""What Prefect's scheduler is given to take up a new or changed schedule."""
+PATIENCE = Patience()
 
 
 @flow(name="monitor", flow_run_name="monitor", capture="summary")
@@ -64,7 +78,67 @@ def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[
 @task(name="look", capture="summary")
 def look(settings: Settings) -> Observation:
     """Ask everything there is to ask; what does not answer is part of what is seen."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(httpx.HTTPError, StoreError, sqlite3.Error, OSError):  # `observe` sees it too and says so
+        account_for_slots(settings, os.environ.get("PREFECT_API_URL") or _prefect_address(), datetime.now(UTC))
     return observe(settings, settle=True)
+
+
+def account_for_slots(settings: Settings, address: str, now: datetime, patience: Patience = PATIENCE) -> None:
+    """Write into the ledger what became of every slot that was due since the last look, deployment by deployment.
+
+    A slot is written once its run has ended, or has kept the monitor waiting longer than `patience`.
+
+    Raises
+    ------
+    httpx.HTTPError
+        Where Prefect does not answer: nothing is written then, the next look goes on from the same slot.
+    """
+    if not address:
+        return
+    with contextlib.closing(PrefectStatus(address, POOL)) as asking, Store.open(settings.database) as store:
+        kept = store.facts.get(SLOTS) or {}
+        after: dict[str, Any] = {}
+        entries = []
+        for one in asking.scheduled():
+            begun = datetime.fromisoformat(one["created"])
+            known = kept.get(one["id"])
+            account = Account.of_dict(known) if known else Account(one["name"], max(begun, now - LOOK_BACK))
+            runs = [_run(found) for found in asking.runs_due(one["id"], account.until, now)]
+            slots = decided(_due(one, account.until, now), runs, now, patience)
+            entries += account.entries(slots)
+            after[one["id"]] = account.next(slots).as_dict()
+        with store.transaction():  # an entry and the mark behind it, or neither
+            store.ledger.add_many(entries)
+            store.facts.set(SLOTS, after)
+
+
+def _run(found: Mapping[str, Any]) -> Run:
+    state = found["state"]
+    return Run(
+        datetime.fromisoformat(found["expected_start_time"]), state["type"], state["name"], state["message"] or ""
+    )
+
+
+def _due(deployment: Mapping[str, Any], after: datetime, now: datetime) -> list[datetime]:
+    """When a deployment's active schedules were due in (after, now], since they are what they are."""
+    from prefect.server.schemas import schedules  # noqa: PLC0415 - half a second that `moodflow health` need not wait
+
+    kinds: dict[str, Any] = {
+        "interval": schedules.IntervalSchedule,
+        "cron": schedules.CronSchedule,
+        "rrule": schedules.RRuleSchedule,
+    }
+    due: set[datetime] = set()
+    for one in [] if deployment["paused"] else deployment["schedules"]:
+        if not one["active"]:
+            continue
+        schedule = next(kind for name, kind in kinds.items() if name in one["schedule"]).model_validate(one["schedule"])
+        start = max(after, datetime.fromisoformat(one["updated"]) + SETTLING)
+        while dates := [at for at in asyncio.run(schedule.get_dates(n=500, start=start, end=now)) if at > start]:
+            due |= {datetime.fromtimestamp(at.timestamp(), UTC) for at in dates}  # plain ones: not Prefect's own class
+            start = dates[-1]
+    return sorted(due)
 
 
 def observe(settings: Settings, *, settle: bool = False) -> Observation:
@@ -115,13 +189,27 @@ def _store(settings: Settings) -> StoreSeen | None:
         with Store.open(settings.database) as store:
             heard: Mapping[str, Any] | None = store.facts.get("heard")
             seen = vitals(store.database, heard["real"] if heard else None, SharedClock(settings.home).now())
-            drifted = tuple(store.facts.get(DRIFT) or ())
+            turned_out = store.facts.get(HEALTH)
+            drifted = (*(store.facts.get(DRIFT) or ()), *_badly(turned_out))
+            slots = tuple(Account.of_dict(one).seen() for one in (store.facts.get(SLOTS) or {}).values())
     except (StoreError, sqlite3.Error, OSError):
         return None
     silent = None if seen.bot_heard is None else time.time() - seen.bot_heard
     return StoreSeen(
-        silent, seen.sheet_lag_s, seen.outbox_age_s, seen.inbox_waiting, seen.responses_1d, seen.messages_1d, drifted
+        silent,
+        seen.sheet_lag_s,
+        seen.outbox_age_s,
+        seen.inbox_waiting,
+        seen.responses_1d,
+        seen.messages_1d,
+        drifted,
+        slots,
     )
+
+
+def _badly(turned_out: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Names of what is wrong with forecasts."""
+    return () if turned_out is None else assess((), Health(**turned_out)).forecasts
 
 
 def _clearml(*, settle: bool) -> ClearmlSeen | None:

@@ -47,6 +47,16 @@ class PrefectSeen:
 
 
 @dataclass(frozen=True)
+class SlotsSeen:
+    """The due slots of one deployment that were accounted for last: how many, how many did not run, the last reason."""
+
+    name: str
+    of: int
+    missed: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class StoreSeen:
     """What the private store says; ages in seconds, 0 where nothing waits.
 
@@ -64,6 +74,8 @@ class StoreSeen:
         Received, and delivered, in the last day.
     drifted
         Targets whose answers or errors drift, as the drift test last said.
+    slots
+        Deployments whose slots are accounted for, with the last account of each.
     """
 
     bot_silent_s: float | None
@@ -73,6 +85,7 @@ class StoreSeen:
     responses: int = 0
     messages: int = 0
     drifted: tuple[str, ...] = ()
+    slots: tuple[SlotsSeen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,7 @@ class Observation:
                 "inbox_waiting": self.store.inbox_waiting,
                 "responses_1d": self.store.responses,
                 "messages_1d": self.store.messages,
+                "slots_missed": sum(one.missed for one in self.store.slots),
             }
             if self.store.bot_silent_s is not None:
                 out["bot_silent_s"] = self.store.bot_silent_s

@@ -94,14 +94,15 @@ def place(prefect_server, tmp_path: Path, monkeypatch):
             monkeypatch.setenv(name, value)
         recorder.reset()
         prefect = Prefect(prefect_server)
-        yield Place(home, api, webhook, clearml, prefect)
+        yield Place(home, api, webhook, clearml, prefect, prefect_server)
         recorder.reset()
         prefect.close()
         clearml.stop()
 
 
 class Place:
-    def __init__(self, home, api, webhook, clearml, prefect) -> None:
+    def __init__(self, home, api, webhook, clearml, prefect, prefect_url) -> None:
+        self.prefect_url = prefect_url
         self.home, self.api, self.webhook, self.clearml, self.prefect = home, api, webhook, clearml, prefect
         self.store = Store.open(home / "private.db")
 
@@ -214,3 +215,39 @@ def test_a_store_from_a_newer_version_is_told_and_not_touched(place):
         assert db.execute("PRAGMA user_version").fetchone() == (99,)
         assert db.execute("SELECT COUNT(*) FROM facts").fetchone() == (0,)
     db.close()
+
+
+def test_due_slots_are_in_the_ledger_and_missed_ones_are_told(place):
+    """Of a real schedule that stands still, every due slot is entered once with its reason; one alert, one recovery."""
+    from flows import settings
+    from flows.monitor.flow import account_for_slots
+
+    prefect, name = place.prefect, f"slots-{uuid.uuid4().hex[:6]}"
+    prefect.heartbeat()
+    begun = datetime.now(UTC).replace(microsecond=0)
+    schedule = {"interval": 600, "anchor_date": begun.isoformat()}
+    made = prefect.post(
+        "deployments/", name=name, flow_id=prefect.flow, schedules=[{"schedule": schedule, "active": True}]
+    )["id"]
+    later = begun + timedelta(hours=12, seconds=5)
+    try:
+        for _ in range(2):
+            account_for_slots(settings.load(), place.prefect_url, later)
+        with sqlite3.connect(place.home / "private.db") as db:
+            rows = db.execute(
+                "SELECT subject, event, reason FROM ledger WHERE subject LIKE ? ORDER BY id", (f"slot:{name}:%",)
+            ).fetchall()
+        db.close()
+        entered = [row[0] for row in rows]
+        # the scheduler may have made runs ahead, which nothing took; the last hour's are not given up yet
+        due = [f"slot:{name}:{(begun + timedelta(seconds=600 * n)).isoformat()}" for n in range(1, 72)]
+        assert entered == due[: len(entered)]
+        assert len(entered) >= 60
+        assert {row[1] for row in rows} == {"slot missed"}
+        assert all(row[2] for row in rows)
+        assert f"slots:{name}" in place.look()["problems"]
+        assert f"slots:{name}" in place.look()["problems"]
+    finally:
+        prefect.http.delete(f"deployments/{made}").raise_for_status()
+    assert f"slots:{name}" not in place.look()["problems"]
+    assert [n["kind"] for n in place.webhook.got if n["keys"] == [f"slots:{name}"]] == ["problem", "recovery"]
