@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from flows import settings as product
 from flows.clock import SharedClock
 from flows.commands.errors import CommandError
+from flows.notify.context import Told
 from flows.notify.policy import REMINDERS, Policy
 from flows.notify.reproduce import insight_again, reminder_again
 from flows.notify.wording import plain
@@ -85,23 +87,34 @@ def again(store: Store, record: MessageRecord, project: str) -> str | None:
     Raises
     ------
     StoreError
-        The snapshot or the definition of its survey is gone.
+        The snapshot, the prompts or the definition of its survey are gone.
     """
     from flows.analyse.reports import reports_of
     from flows.notify.flow import policy_of, told_before
 
     policy: Policy = policy_of(store, project, record.policy_version).policy
+    told = told_before(store, record.person, record.created_at, policy)
     if record.kind in REMINDERS:
-        return reminder_again(record.kind, record.language, record.facts, record.evidence, policy)
+        return _reminder(store, record, policy, told)
     survey = store.surveys.by_version(str(record.evidence["survey_version"]))
     data = store.snapshots.load(record.data_hash)
     target = str(record.evidence["target"])
     (report,) = reports_of(data, survey, target, record.data_hash, [record.person]) or (None,)
     if report is None:
         raise StoreError(f"snapshot {record.data_hash} holds no rows of {record.person}: they were erased")
-    told = told_before(store, record.person, record.created_at, policy)
     return insight_again(
         report, record.kind, record.language, record.evidence, policy, told=told, now=record.created_at
+    )
+
+
+def _reminder(store: Store, record: MessageRecord, policy: Policy, told: Sequence[Told]) -> str | None:
+    prompts = store.prompts.of(record.person)
+    times = {p.prompt_id: (p.sent_at, p.expires_at) for p in prompts if p.sent_at is not None}
+    if gone := [ident for ident, *_ in record.evidence["prompts"] if ident not in times]:
+        raise StoreError(f"{len(gone)} of the prompts it was decided upon are not in the store any more")
+    kept = record.evidence
+    return reminder_again(
+        record.person, record.kind, record.language, kept, policy, times=times, told=told, now=record.created_at
     )
 
 

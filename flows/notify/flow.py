@@ -28,6 +28,7 @@ from flows.notify.deliver import Draft, Outcome, draft, payload
 from flows.notify.policies import Comparison, InUse, Policies, arm
 from flows.notify.policy import NAME, REMINDERS, Policy
 from flows.notify.reports import nothing_known
+from flows.notify.reproduce import seen_prompts
 from flows.store import MessageRecord, Person, Prompt, Store
 
 log = logging.getLogger(__name__)
@@ -178,6 +179,7 @@ def _lineage(
             "timezone": made.timezone,
             "forecast": _plain(ahead) if ahead else None,
             "per_day": used.policy.per_day,
+            **({"prompts": seen_prompts(made.seen.context.prompts)} if made.category == "reminder" else {}),
             "n_prompts": report.n_prompts if report else None,
             "compliance": report.compliance if report else None,
         },

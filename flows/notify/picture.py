@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date, datetime, timedelta
+from statistics import median
 
 from flows.notify import locale
 from flows.notify.chart import LONGEST, Chart, day_ticks
@@ -41,7 +41,7 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
         hi=hi,
         answers=[(x, value) for at, value in seen.answers if (x := _x(at, start)) >= 0],
         means=[((day - start).days + 0.5, seen.means[day]) for day in shown],
-        usual=_usual(seen),
+        usual=_usual(seen, send),
         shift=_shift(seen, send, start),
         forecast=_forecast(seen, send, start),
         labels=_LABELS[seen.context.language],
@@ -53,13 +53,16 @@ def _x(local: datetime, start: date) -> float:
     return (local.date() - start).days + (local.hour + local.minute / 60) / 24
 
 
-def _usual(seen: Seen) -> tuple[float, float, float] | None:
+def _usual(seen: Seen, send: Send) -> tuple[float, float, float] | None:
+    """The usual range that the words name; else that of four days in five, about the middle one."""
+    if {"usual", "low", "high"} <= set(send.facts):
+        return send.facts["low"], send.facts["usual"], send.facts["high"]
     means = sorted(seen.means.values())
     if len(means) < seen.policy.min_days:
         return None
     lo, hi = seen.report.scale
     tenth = round(0.1 * (len(means) - 1))
-    return max(means[tenth], lo), math.fsum(means) / len(means), min(means[-1 - tenth], hi)
+    return max(means[tenth], lo), median(means), min(means[-1 - tenth], hi)
 
 
 def _shift(seen: Seen, send: Send, start: date) -> tuple[float, float, float] | None:

@@ -6,23 +6,59 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flows.analyse.report import PersonReport
 from flows.forecast import Forecast
-from flows.notify.context import Context, Told
+from flows.notify.context import Context, Told, Waiting
 from flows.notify.deliver import draft
 from flows.notify.policy import REMINDERS, Policy
-from flows.notify.wording import write
+from flows.notify.reports import nothing_known
+
+
+def seen_prompts(prompts: Sequence[Waiting]) -> list[list[Any]]:
+    """What a reminder keeps of the prompts it was decided upon: their times stay in the private store."""
+    return [[prompt.prompt_id, prompt.answered, prompt.open] for prompt in prompts]
 
 
 def reminder_again(
-    kind: str, language: str, facts: Mapping[str, Any], evidence: Mapping[str, Any], policy: Policy
-) -> str:
-    """Words of a reminder from the prompt times kept with it: no answer is behind it."""
-    told = {name: evidence[name] for name in ("n", "prompt") if name in evidence}
-    zone = ZoneInfo(evidence["timezone"])
-    return write(policy.wording[language], kind, language=language, timezone=zone, facts=facts, evidence=told)
+    person: str,
+    kind: str,
+    language: str,
+    evidence: Mapping[str, Any],
+    policy: Policy,
+    *,
+    times: Mapping[str, tuple[datetime, datetime]],
+    told: Sequence[Told],
+    now: datetime,
+) -> str | None:
+    """Decide about a reminder and write it once more.
+
+    Parameters
+    ----------
+    person, kind, language, evidence
+        As kept with the message; of the evidence only what is no finding is used: timezone, prompts, daily limit.
+    policy
+        The version that decided.
+    times
+        Prompt id -> (sent, expires), from the private store.
+    told, now
+        What had been told, and the time of the decision.
+
+    Returns
+    -------
+    str or None
+        None where the decision would not be taken again.
+
+    Raises
+    ------
+    KeyError
+        A prompt it was decided upon is not in `times`.
+    """
+    prompts = [Waiting(ident, *times[ident], answered, open_) for ident, answered, open_ in evidence["prompts"]]
+    context = Context(now=now, language=language, timezone=evidence["timezone"], told=told, prompts=prompts)
+    only = replace(policy, order=tuple(k for k in policy.order if k in REMINDERS)).limited(evidence["per_day"])
+    outcome = draft(nothing_known(person, "", evidence["timezone"], ""), context, only)
+    return next((d.text for d in outcome.drafts if d.send.kind == kind), None)
 
 
 def insight_again(

@@ -73,7 +73,7 @@ def scale_name(templates: Mapping[str, str], facts: Mapping[str, Any]) -> str:
     """Words for what was measured: the study's own label, or ours by polarity."""
     label = facts.get("label")
     if label:
-        return isolated(str(label))
+        return templates.get("scale_label", "{label}").replace("{label}", isolated(str(label)))
     return templates.get(f"scale_{facts.get('polarity', 'negative')}", "")
 
 
@@ -135,6 +135,12 @@ def _filters(forms: locale.Forms) -> dict[str, Callable[..., str | float]]:
         return forms.day(_local(context, moment).date())
 
     @jinja2.pass_context
+    def first(context: Context, moment: str, end: str) -> str:
+        begins, ends = (day(context, one) for one in (moment, end))
+        number, _, month = begins.partition(" ")
+        return number if month == ends.partition(" ")[2] else begins
+
+    @jinja2.pass_context
     def clock(context: Context, moment: str) -> str:
         return _local(context, moment).strftime("%H:%M")
 
@@ -143,6 +149,7 @@ def _filters(forms: locale.Forms) -> dict[str, Callable[..., str | float]]:
         "percent": forms.percent,
         "plural": forms.plural,
         "day": day,
+        "from": first,
         "clock": clock,
         "hour": forms.hour,
         "weekday": forms.weekday,
