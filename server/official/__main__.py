@@ -12,8 +12,8 @@ import typer
 
 from server.official import backup as backups
 from server.official import bootstrap as boot
-from server.official import configuration, docker, environment
-from server.official.errors import OfficialError
+from server.official import composition, configuration, docker, environment
+from server.official.errors import EnvironmentIncomplete, OfficialError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 HERE = Path(__file__).parent
@@ -25,6 +25,12 @@ Conf = Annotated[Path, typer.Option("--conf", help="Where the client's clearml.c
 @app.command()
 def up(env: EnvFile = HERE / ".env", conf: Conf = HERE / "clearml.conf", host: str = "127.0.0.1") -> None:
     """Draw secrets, start, wait for health, bootstrap, smoke-test. Run twice it changes nothing."""
+    composition.check(HERE / "compose.yaml")
+    if not env.exists() and (HERE / "config" / "apiserver.conf").exists():
+        raise EnvironmentIncomplete(
+            f"{env} is missing, but the server was set up before ({HERE / 'config'}): new secrets would lock it out. "
+            "Put the file back; to begin anew, move config/ away and remove the volumes"
+        )
     values = environment.ensure(env, host)
     docker.require()
     changed = configuration.ensure(HERE / "config", values)
@@ -39,12 +45,14 @@ def up(env: EnvFile = HERE / ".env", conf: Conf = HERE / "clearml.conf", host: s
 @app.command()
 def prepare(env: EnvFile = HERE / ".env", conf: Conf = HERE / "clearml.conf") -> None:
     """Bootstrap and smoke-test a server that already runs where `.env` says."""
+    environment.read(env)  # one that runs has its secrets: none are drawn here
     _prepare(environment.ensure(env), conf)
 
 
 @app.command()
 def down(env: EnvFile = HERE / ".env") -> None:
     """Stop the server; volumes stay."""
+    environment.read(env)
     docker.require()
     docker.compose(env, "down", profiles=("agent", "s3", "tls"))
 
@@ -52,6 +60,7 @@ def down(env: EnvFile = HERE / ".env") -> None:
 @app.command()
 def backup(target: Path, env: EnvFile = HERE / ".env") -> None:
     """Archive databases and files into TARGET (the server stops meanwhile)."""
+    environment.read(env)
     docker.require()
     print(backups.backup(env, target))
 
@@ -59,6 +68,7 @@ def backup(target: Path, env: EnvFile = HERE / ".env") -> None:
 @app.command()
 def restore(folder: Path, env: EnvFile = HERE / ".env") -> None:
     """Replace databases and files by a backup."""
+    environment.read(env)
     backups.verify(folder)
     docker.require()
     backups.restore(env, folder)

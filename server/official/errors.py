@@ -2,6 +2,7 @@
 
 OfficialError
 ├── EnvironmentIncomplete   .env is missing, half written or edited wrongly
+├── ComposeInvalid          the compose file is edited wrongly
 ├── DockerMissing           no Docker engine answers
 ├── NotReady                the server did not become healthy
 ├── LoginRefused            the server refuses the user or the keys
@@ -17,6 +18,10 @@ class OfficialError(Exception):
 
 class EnvironmentIncomplete(OfficialError):
     """`.env` is missing, half written or edited wrongly: names the variable."""
+
+
+class ComposeInvalid(OfficialError):
+    """The compose file is edited wrongly: names the line, or service and key."""
 
 
 class DockerMissing(OfficialError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import bcrypt
@@ -11,8 +13,8 @@ import pytest
 import yaml
 from pyhocon import ConfigFactory
 
-from server.official import backup, configuration, environment
-from server.official.errors import EnvironmentIncomplete, OfficialError
+from server.official import backup, composition, configuration, environment
+from server.official.errors import ComposeInvalid, EnvironmentIncomplete, OfficialError
 
 HERE = Path(__file__).resolve().parents[2] / "server" / "official"
 
@@ -138,3 +140,40 @@ def test_a_damaged_backup_is_refused_untouched(tmp_path):
     (tmp_path / "mongo.tar.gz").write_bytes(b"y")
     with pytest.raises(OfficialError, match=r"mongo\.tar\.gz missing or damaged"):
         backup.verify(tmp_path)
+
+
+WRONG_EDITS = [
+    ("services:\n", "services:\n  - [", r"compose\.yaml:\d+: "),
+    ("image: mongo:7.0.22", "image: mongo", "mongo: image 'mongo' has no version"),
+    ("image: mongo:7.0.22", "imagee: mongo:7.0.22", "mongo: unknown key 'imagee'"),
+    ("  mongo:\n", "  mongodb:\n", "service 'mongo' is missing"),
+    ("volumes: [mongo:/data/db,", "volumes: [mongoo:/data/db,", "volume 'mongoo' is not declared: its data"),
+    ("networks: [stores]", "networks: [store]", "network 'store' is not declared"),
+    ("${BIND:-127.0.0.1}:", "0.0.0.0:", "would be open beyond loopback"),
+    ("depends_on: [webserver]", "depends_on: [web]", "proxy: depends on 'web', which is no service"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG_EDITS, ids=[new.strip() for _, new, _ in WRONG_EDITS])
+def test_a_compose_file_edited_wrongly_is_named(tmp_path, old, new, said):
+    """Line, or service and key, and the next step; the shipped files pass."""
+    text = (HERE / "compose.yaml").read_text()
+    assert old in text
+    path = tmp_path / "compose.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ComposeInvalid, match=said) as caught:
+        composition.check(path)
+    assert "mend the file" in str(caught.value)
+    assert composition.check(HERE / "compose.yaml")["name"] == "moodflow-clearml"
+
+
+@pytest.mark.parametrize("command", [["prepare"], ["down"], ["backup", "OUT"], ["restore", "OUT"]], ids=lambda c: c[0])
+def test_commands_on_a_server_that_exists_draw_no_secrets(tmp_path, command):
+    """A missing `.env` is an error with the next step; no file is written, nothing is stopped."""
+    done = subprocess.run(
+        [sys.executable, "-m", "server.official", *command, "--env", str(tmp_path / ".env")],
+        capture_output=True, text=True, cwd=HERE.parents[1], check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"{tmp_path / '.env'} is missing: `python -m server.official up` writes it" in done.stderr
+    assert not list(tmp_path.iterdir())
