@@ -12,11 +12,12 @@ from server.official.errors import ComposeInvalid
 
 NEEDED = ("mongo", "elasticsearch", "redis", "apiserver", "fileserver", "webserver")
 _TOP = {"name", "services", "volumes", "networks", "secrets", "configs"}
-_SERVICE = frozenset(
-    "image build command entrypoint environment env_file volumes networks ports depends_on deploy healthcheck restart "
-    "logging security_opt profiles ulimits user working_dir labels expose extra_hosts cap_add cap_drop init shm_size "
-    "stop_grace_period tmpfs hostname sysctls".split()
-)
+_SERVICE = {
+    "image", "build", "command", "entrypoint", "environment", "env_file", "volumes", "networks", "ports",
+    "depends_on", "deploy", "healthcheck", "restart", "logging", "security_opt", "profiles", "ulimits", "user",
+    "working_dir", "labels", "expose", "extra_hosts", "cap_add", "cap_drop", "init", "shm_size",
+    "stop_grace_period", "tmpfs", "hostname", "sysctls",
+}  # fmt: skip
 _FOLLOWS = "; mend the file, or take it anew from the repository; `docker compose config` shows what Docker reads"
 
 
