@@ -8,7 +8,7 @@ from server.embedded import clock, objects
 from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import fail
 from server.embedded.objects import TASK
-from server.embedded.services.queues import statistics, store
+from server.embedded.services.queues import store
 from server.embedded.services.tasks import store as tasks
 
 
@@ -20,7 +20,6 @@ def add_task(call: Call) -> dict[str, Any]:
     if store.waiting_in(call.db, task["id"]):
         raise fail("task_already_queued", task=task["id"])
     store.add(call.db, queue["id"], task["id"], call.now)
-    statistics.note(call.db, queue["id"], call.now)
     if call.body.get("update_execution_queue") is not False:
         execution = tasks.EXECUTION | dict(task.get("execution") or {}) | {"queue": queue["id"]}
         objects.update(call.db, TASK, task["id"], {"execution": execution, "last_change": call.now})
@@ -36,8 +35,7 @@ def get_next_task(call: Call) -> dict[str, Any]:
     ).fetchone()
     if row is None:
         return {}
-    store.remove_waiting(call.db, row["task"], call.now)
-    statistics.note(call.db, queue["id"], call.now, waited=(call.now - row["added"]) / 1e6)
+    store.remove_waiting(call.db, row["task"], call.now, waited=(call.now - row["added"]) / 1e6)
     answer: dict[str, Any] = {"entry": {"task": row["task"], "added": clock.iso_millis(row["added"])}}
     if call.body.get("get_task_info"):
         task = objects.get(call.db, TASK, row["task"], call.company, ["company", "user"]) or {}
@@ -61,7 +59,6 @@ def remove_task(call: Call) -> dict[str, Any]:
     queue = store.require(call, call.body["queue"])
     _insist(call, queue["id"])
     store.remove_waiting(call.db, call.body["task"], call.now)
-    statistics.note(call.db, queue["id"], call.now)
     if call.body.get("update_task_status"):
         release(call, call.body["task"])
     return {"removed": 1}
@@ -80,7 +77,6 @@ def empty(call: Call, queue: str) -> list[str]:
     for task in gone:
         store.remove_waiting(call.db, task, call.now)
         release(call, task)
-    statistics.note(call.db, queue, call.now)
     return gone
 
 

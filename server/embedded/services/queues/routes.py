@@ -12,9 +12,9 @@ from server.embedded.errors import ApiError, fail
 from server.embedded.objects import QUEUE
 from server.embedded.query import find
 from server.embedded.query.filters import Where
-from server.embedded.services.queues import entries, store
+from server.embedded.services.queues import entries, statistics, store
 
-__all__ = ["entries"]
+__all__ = ["entries", "statistics"]
 ITEMS_AS_OBJECT = (2, 13)  # older clients know metadata as a list
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,17 +9,8 @@ from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import fail
 from server.embedded.services.queues import store
 
-KEPT_MS = 30 * 86_400_000
 TOTAL = "total"
 MOST_POINTS = 100_000
-
-
-def note(db: sqlite3.Connection, queue: str, now: int, waited: float | None = None) -> None:
-    """Remember the length of a queue after a change, and how long a task that left had waited (seconds)."""
-    at = now // 1000
-    length = db.execute("SELECT count(*) FROM queue_entry WHERE queue = ?", (queue,)).fetchone()[0]
-    db.execute("INSERT INTO queue_report VALUES (?, ?, ?, ?)", (queue, at, waited, length))
-    db.execute("DELETE FROM queue_report WHERE at < ?", (at - KEPT_MS,))
 
 
 def buckets(body: dict[str, Any]) -> tuple[int, int, int]:
@@ -48,7 +38,7 @@ def get_queue_metrics(call: Call) -> dict[str, Any]:
     mine = [row[0] for row in call.db.execute("SELECT id FROM queue WHERE company = ?", (call.company,))]
     if call.body.get("refresh"):
         for queue in asked or mine:
-            note(call.db, queue, call.now)
+            store.note(call.db, queue, call.now)
     rows = call.db.execute(
         "SELECT queue, at, waited, length FROM queue_report WHERE at >= ? AND at < ? ORDER BY at",
         (start // step * step, end + 1),

@@ -11,6 +11,7 @@ from server.embedded.errors import fail
 from server.embedded.objects import QUEUE
 
 WORKER_ALIVE_S = 600
+KEPT_MS = 30 * 86_400_000  # how long the lengths of queues are remembered
 
 
 def require(call: Call, identifier: Any) -> dict[str, Any]:
@@ -71,6 +72,15 @@ def add(db: sqlite3.Connection, queue: str, task: str, now: int) -> None:
     last = db.execute("SELECT max(position) FROM queue_entry WHERE queue = ?", (queue,)).fetchone()[0]
     db.execute("INSERT INTO queue_entry VALUES (?, ?, ?, ?)", (queue, (last or 0) + 1, task, now))
     db.execute("UPDATE queue SET last_update = ? WHERE id = ?", (now, queue))
+    note(db, queue, now)
+
+
+def note(db: sqlite3.Connection, queue: str, now: int, waited: float | None = None) -> None:
+    """Remember the length of a queue after a change, and how long a task that left had waited (seconds)."""
+    at = now // 1000
+    length = db.execute("SELECT count(*) FROM queue_entry WHERE queue = ?", (queue,)).fetchone()[0]
+    db.execute("INSERT INTO queue_report VALUES (?, ?, ?, ?)", (queue, at, waited, length))
+    db.execute("DELETE FROM queue_report WHERE at < ?", (at - KEPT_MS,))
 
 
 def waiting_in(db: sqlite3.Connection, task: str) -> str | None:
@@ -79,13 +89,14 @@ def waiting_in(db: sqlite3.Connection, task: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def remove_waiting(db: sqlite3.Connection, task: str, now: int) -> bool:
-    """Take a task out of whatever queue it waits in."""
+def remove_waiting(db: sqlite3.Connection, task: str, now: int, waited: float | None = None) -> bool:
+    """Take a task out of whatever queue it waits in; `waited` seconds when it leaves to be run."""
     queue = waiting_in(db, task)
     if queue is None:
         return False
     db.execute("DELETE FROM queue_entry WHERE task = ?", (task,))
     db.execute("UPDATE queue SET last_update = ? WHERE id = ?", (now, queue))
+    note(db, queue, now, waited)
     return True
 
 

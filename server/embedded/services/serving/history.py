@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from server.embedded.endpoints import Call, endpoint
-from server.embedded.services.queues.statistics import KEPT_MS, buckets
+from server.embedded.services.queues.statistics import buckets
+from server.embedded.services.queues.store import KEPT_MS
 
 REQUESTS = ("requests", "requests_min", "latency_ms")
 MEAN = frozenset({"latency_ms", "cpu_util", "gpu_util"})  # of several containers; everything else adds up

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from server.embedded.endpoints import Call, endpoint
-from server.embedded.services.queues.statistics import KEPT_MS, buckets
+from server.embedded.services.queues.statistics import buckets
+from server.embedded.services.queues.store import KEPT_MS
 
 AGGREGATIONS: dict[str, Callable[[list[float]], float]] = {"avg": fmean, "min": min, "max": max}
 

@@ -15,6 +15,7 @@ from server.embedded.viewer.read.task import metrics
 
 MOST = 12  # that fit side by side
 ROWS = 400
+NUMBER = "metric."  # how names of numbers begin in a model's metadata
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,34 @@ def models(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Any]:
     """Compare models: metadata, labels and design that differ, metrics."""
     found = [model for i in dict.fromkeys(ids) if (model := objects.get(db, MODEL, i, COMPANY)) is not None][:MOST]
     facts = {
-        "Metadata": [{k: str(v.get("value", "")) for k, v in (m.get("metadata") or {}).items()} for m in found],
+        "Metadata": [{k: v[:500] for k, v in _metadata(m).items() if not k.startswith(NUMBER)} for m in found],
         "Labels": [{k: str(v) for k, v in (m.get("labels") or {}).items()} for m in found],
         "Model": [
             {"tags": ", ".join(m.get("tags", [])), "framework": m.get("framework", ""), "uri": m.get("uri", "")}
             for m in found
         ],
     }
-    return {"compared": found, "sections": _sections(facts), "metrics": _metrics(db, found), "charts": []}
+    makers = [(m["task"], m["name"]) for m in found if m.get("task")]
+    charts = curves.of_tasks(db, [task for task, _ in makers], [name for _, name in makers])
+    numbers = _metrics(db, found) + _numbers([_metadata(m) for m in found])
+    return {"compared": found, "sections": _sections(facts), "metrics": numbers, "charts": charts}
+
+
+def _metadata(model: Mapping[str, Any]) -> dict[str, str]:
+    return {k: str(v.get("value", "")) for k, v in (model.get("metadata") or {}).items()}
+
+
+def _numbers(columns: Sequence[Mapping[str, str]]) -> list[Metric]:
+    """Numbers that a registry keeps in the metadata, as metrics."""
+    names = sorted({name for column in columns for name in column if name.startswith(NUMBER)})
+    return [Metric(n.removeprefix(NUMBER), tuple(_float(column.get(n)) for column in columns)) for n in names]
+
+
+def _float(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def _sections(facts: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[str, Any]]:
