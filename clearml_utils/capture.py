@@ -186,7 +186,7 @@ def frame_hash(frame: Any) -> str:
 # Plots
 
 
-def table_plot(table: Any, rows: int) -> str:
+def table_plot(table: Any, rows: int, title: str = "") -> str:
     """A plotly table of the first `rows` rows, as JSON text."""
     if kind_of(table) == "series":
         table = table.to_frame()
@@ -205,7 +205,7 @@ def table_plot(table: Any, rows: int) -> str:
         cells = [[_cell(v) for v in column] for column in zip(*table[1 : rows + 1], strict=False)]
     figure = {
         "data": [{"type": "table", "header": {"values": header}, "cells": {"values": cells}}],
-        "layout": {},
+        "layout": {"title": title},  # the web app draws nothing of a page with a plot that has none
     }
     return json.dumps(figure, allow_nan=False)
 

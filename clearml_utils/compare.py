@@ -111,8 +111,10 @@ class Comparison:
         return {title: rows for title, rows in found.items() if rows}
 
     def _differing(self, texts: Texts) -> list[str]:
-        found = sorted({name for row in self.rows for name in texts.get(row, {})})
-        return [n for n in found if len({texts.get(row, {}).get(n) for row in self.rows}) > 1]
+        # a row that tells nothing of its code has no other code: it was not recorded
+        told = [row for row in self.rows if texts is not self.code or texts.get(row)]
+        found = sorted({name for row in told for name in texts.get(row, {})})
+        return [n for n in found if len({texts.get(row, {}).get(n) for row in told}) > 1]
 
     def interval(self, row: str, name: str) -> tuple[float, float] | None:
         """Confidence interval of a number, None where it has none."""
@@ -230,10 +232,12 @@ class Comparison:
         )
         call.call("tasks.started", task=made, force=True)
         header, *body = self.table()
-        plots = {"comparison": _plotly_table(header, body)} | self.figures()
+        plots = {"comparison": _plotly_table("comparison", header, body)} | self.figures()
         for title, rows in self.sections.items():
             if title not in {"Parameters", "Metadata"}:  # those are in the table above
-                plots[f"{title} that differs"] = _plotly_table(["name", *self.rows], [[n, *v] for n, v in rows.items()])
+                plots[f"{title} that differs"] = _plotly_table(
+                    title, ["name", *self.rows], [[n, *v] for n, v in rows.items()]
+                )
         now = int(time.time() * 1000)
         call.lines(
             "events.add_batch",
@@ -327,9 +331,12 @@ def _diffs(sources: Sequence[tuple[str, Source]]) -> dict[str, str]:
     return found
 
 
-def _plotly_table(header: Sequence[str], body: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def _plotly_table(title: str, header: Sequence[str], body: Sequence[Sequence[Any]]) -> dict[str, Any]:
     cells = list(zip(*body, strict=True))
-    return {"data": [{"type": "table", "header": {"values": header}, "cells": {"values": cells}}], "layout": {}}
+    return {
+        "data": [{"type": "table", "header": {"values": header}, "cells": {"values": cells}}],
+        "layout": {"title": title},
+    }
 
 
 def _shared() -> Connection:

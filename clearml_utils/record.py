@@ -72,7 +72,7 @@ class Record:
 
     def table(self, title: str, df: Any, series: str = "table", iteration: int = 0) -> None:
         """The first rows of a DataFrame (or list of rows, header first) among the plots."""
-        self._plot(title, series, lambda: cap.table_plot(df, self._recorder.options.table_rows), iteration)
+        self._plot(title, series, lambda: cap.table_plot(df, self._recorder.options.table_rows, title), iteration)
 
     def figure(self, title: str, fig: Any, series: str = "figure", iteration: int = 0) -> None:
         """A matplotlib or plotly figure among the plots."""

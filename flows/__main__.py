@@ -32,7 +32,7 @@ ELSEWHERE = {
     "policy": "flows.commands.messages:policy_app",
     "indices": "flows.analyse.commands:indices",
     "backtest": "flows.forecast.commands:backtest",
-    "models": "flows.forecast.commands:models",
+    "models": "flows.commands.models:models",
     "compare": "flows.commands.compare:compare",
     "dashboards": "flows.commands.dashboards:dashboards",
     "report": "flows.commands.report:report",

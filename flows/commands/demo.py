@@ -60,20 +60,19 @@ def run(
     ) as running:
         meter.start()
         summary = _path(running, study, console)
+        figures = {
+            "wall_s": round(summary.pop("wall_end") - began, 1),
+            "peak_rss_mb": round(meter.stop()),
+            "people": study.people,
+            "answers": study.answers,
+        }
+        _write_figures(figures)
+        console.print(
+            f"{study.people} people, {study.answers} answered beeps in {figures['wall_s']} s, "
+            f"peak memory {figures['peak_rss_mb']} MB"
+        )
         if keep:
             _stay(running, console)
-        peak = meter.stop()
-    figures = {
-        "wall_s": round(summary.pop("wall_end") - began, 1),
-        "peak_rss_mb": round(peak),
-        "people": study.people,
-        "answers": study.answers,
-    }
-    _write_figures(figures)
-    console.print(
-        f"{study.people} people, {study.answers} answered beeps in {figures['wall_s']} s, "
-        f"peak memory {figures['peak_rss_mb']} MB"
-    )
 
 
 def _replayable(settings: Settings) -> None:

@@ -109,9 +109,10 @@ def _alike(rich: list[dict[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """Up to three runs of one task (their names differ in a number only): of one whose parameters differ, if any."""
     stems: dict[str, list[dict[str, Any]]] = {}
     for task in rich:
-        stems.setdefault(re.sub(r"[-\s]\w{1,4}$", "", task["name"]), []).append(task)
+        stems.setdefault(re.sub(r"-\w{3}$|\s\d+$", "", task["name"]), []).append(task)
     groups = [group[:3] for group in stems.values() if len(group) > 1]
-    return tuple(max(groups, key=lambda g: (_different(g), len(g), _richness(g[1])), default=[]))
+    groups.sort(key=lambda g: (_different(g), len(g), _richness(g[1])))
+    return tuple(groups[-1]) if groups else ()
 
 
 def _different(group: list[dict[str, Any]]) -> int:
@@ -142,7 +143,7 @@ def clearml_shots(source: str, base: str | None, found: Facts) -> list[Shot]:
 
 
 CHARTS = (".js-plotly-plot, svg.main-svg, sm-single-value-summary-table",)  # of the official web app
-OPEN = {"webapp-model-comparison": "text=/^metadata$/i"}
+OPEN = {"webapp-model-comparison": "text=/^metadata$/i >> visible=true"}
 Pages = dict[str, tuple[str | None, tuple[str, ...]]]
 
 
@@ -199,7 +200,10 @@ def official_pages(found: Facts) -> Pages:
         "versions": (f"/projects/*/models?q={FORECASTER}" if version else None, (f"text={FORECASTER}",)),
         "model": (_of(version, f"{model}/general"), (f"text={FORECASTER}",)),
         "metadata": (_of(version, f"{model}/metadata"), ("text=data_hash",)),
-        "model-comparison": (same and f"/projects/*/compare-models;ids={same}/models-details", ("text=/general/i",)),
+        "model-comparison": (
+            same and f"/projects/*/compare-models;ids={same}/models-details",
+            ("text=/^general$/i >> visible=true",),
+        ),
         "pipeline": (_of(found.cycle, "/pipelines/{project}/tasks/{id}"), ("text=collect",)),
         "queues": ("/workers-and-queues/queues", ("text=default",)),
     }  # fmt: skip

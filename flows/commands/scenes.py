@@ -176,10 +176,7 @@ def pictures(stage: Stage, chat: Mapping[str, Any]) -> int:
 
 
 def half_way(stage: Stage, run: str) -> Mapping[str, Any]:
-    """Wait until a step of the newest whole path is done in ClearML and another runs; the controller.
-
-    Picture: `prefect-running`.
-    """
+    """Wait until in ClearML a step of the newest pipeline is done and another runs; the controller."""
     from clearml.backend_api.session.client import APIClient
 
     session = APIClient().session
@@ -194,12 +191,14 @@ def half_way(stage: Stage, run: str) -> Mapping[str, Any]:
         answer = session.send_request("tasks", "get_all_ex", method="post", json=body).json()["data"]["tasks"]
         return next((task for task in answer if {"completed", "running"} <= _states(task)), None)
 
-    found = wait(look, "a pipeline in the middle of its way")
+    return wait(look, "a pipeline in the middle of its way")
+
+
+def watched(stage: Stage, run: str) -> None:
+    """Take `prefect-running`: the page of a flow run that is not over yet."""
     stage.page.goto(f"{stage.urls['Prefect']}/runs/flow-run/{run}")
-    with contextlib.suppress(Exception):  # whatever of it is there by then
-        stage.page.get_by_text("Running").first.wait_for(timeout=8_000)
+    stage.page.get_by_text("Running").first.wait_for(timeout=10_000)
     stage.keep("prefect-running", PREFECT)
-    return found
 
 
 def _states(task: Mapping[str, Any]) -> set[str]:

@@ -67,7 +67,7 @@ def screenshots(
         with prefect_api.client(environment) as api:
             shots = pictures.prefect_shots(said["urls"]["Prefect"], api)
         shots.append(pictures.sheet_shot(said["urls"].get("Sheets", "")))
-        with web_apps(settings.home, webapp) as (viewer, official):
+        with web_apps(settings.home, webapp, said["urls"]["ClearML"]) as (viewer, official):
             shots += pictures.clearml_shots(VIEWER, viewer, found) + pictures.clearml_shots(OFFICIAL, official, found)
             for shot in shots:
                 if not wanted or shot.name in wanted:
@@ -77,18 +77,17 @@ def screenshots(
 
 def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
     """Let happen on the stack what is to be pictured; what fails leaves its pictures out, with the reason."""
+    training = stage.start("training/train")  # it also makes a second version of the model, to be compared
+    with camera.scene(RUNNING):
+        controller = scenes.half_way(stage, training)
+        with web_apps(stage.home, webapp, stage.urls["ClearML"]) as (viewer, official):
+            _running(camera, controller, viewer, official)
+            scenes.watched(stage, training)
     with camera.scene(CHAT):
-        training = stage.start("training/train")  # a second version of the model, to be compared
         chat = scenes.survey(stage)
         before = scenes.pictures(stage, chat)
         stage.end(training)
-        cycle = stage.start("cycle/cycle")
-        with camera.scene(RUNNING):
-            running = scenes.half_way(stage, cycle)
-            with web_apps(stage.home, webapp) as (viewer, official):
-                stage.end(cycle)
-                _running(camera, running, viewer, official)
-        stage.end(cycle)
+        stage.end(stage.start("cycle/cycle"))
         scenes.insight(stage, chat, before)
     with camera.scene({"alert": TELEGRAM}):
         stage.end(stage.start("dashboards/dashboards"))
@@ -96,12 +95,12 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
 
 
 def _running(camera: Camera, controller: Any, viewer: str, official: str | None) -> None:
-    """Take the graph as it was when the copy was made: in the middle of its way."""
+    """Take the graph of a pipeline in the middle of its way; the official web app shows a copy made at this moment."""
     path = f"{controller['project']}/experiments/{controller['id']}"
     camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
     task = path.replace("/experiments/", "/tasks/")
     camera.take(
-        Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, ("text=collect",))
+        Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, ("text=/run info/i",))
     )
 
 
@@ -194,19 +193,21 @@ def login_token() -> str:
 
 
 @contextmanager
-def web_apps(home: Path, webapp: Path | None) -> Iterator[tuple[str, str | None]]:
-    """Serve a copy of the run in both web apps: the running server shows only one of them."""
+def web_apps(home: Path, webapp: Path | None, live: str) -> Iterator[tuple[str, str | None]]:
+    """Addresses of both web apps: the one that runs, and the other on a copy of what ClearML holds now."""
+    import httpx
+
+    shows_viewer = "ClearML viewer" in httpx.get(live, follow_redirects=True).text
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         shutil.copytree(home / "clearml", copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("clearml.db*"))
         source, target = sqlite3.connect(home / "clearml" / "clearml.db"), sqlite3.connect(copy / "clearml.db")
         with closing(source), closing(target):
             source.backup(target)
-        started = [_serve(copy, None)]
+        started = [_serve(copy, webapp if shows_viewer else None)] if webapp or not shows_viewer else []
         try:
-            started += [_serve(copy, webapp)] if webapp else []
-            urls = [child.ready["urls"]["web"] for child in started]
-            yield urls[0], urls[1] if len(urls) > 1 else None
+            other = started[0].ready["urls"]["web"] if started else None
+            yield (live, other) if shows_viewer else (str(other), live)
         finally:
             processes.stop_all(started)
 
