@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     outbox_per_second: float = Field(25, gt=0, description="Most Telegram messages a second, all chats together.")
     outbox_chat_interval: float = Field(1.0, ge=0, description="Least seconds between two messages to a chat.")
 
+    dask: str = Field("", description="Dask scheduler over whose workers analysis and training spread. Empty: none.")
+
     @property
     def database(self) -> Path:
         """The one private SQLite file."""

@@ -18,6 +18,7 @@ from flows.analyse.panel import panel
 from flows.analyse.report import Analysis
 from flows.analyse.reports import build_reports
 from flows.clients.sheets import read_answers
+from flows.clients.workers import workers
 from flows.clock import SharedClock
 from flows.settings import Settings
 from flows.store import Store
@@ -61,7 +62,8 @@ def read_frame(settings: Settings, survey: Survey, now: datetime) -> Frame:
 def describe(settings: Settings, frame: Frame, target: str) -> Analysis:
     """Indices and reports of everybody, and what holds of the group."""
     spec = frame.schema.target(target)
-    table = indices(panel(frame, spec.name, spec.items))
+    with workers(settings.dask) as spread:
+        table = indices(panel(frame, spec.name, spec.items), spread=spread)
     drifts = item_drift(frame.data, frame.schema.items)
     with Store.open(settings.database) as store:
         prompts = _due(store, [str(p) for p in table["person"]])

@@ -62,20 +62,29 @@ def differentiation(code: Ints, items: Floats, people: int) -> Floats:
     return differentiation_of(item_sums(code, items, code, people))[0]
 
 
-def timing(part: Panel, people: int) -> dict[str, Floats]:
+def spacing(step: Floats, gap: Floats) -> tuple[float, float]:
+    """Median gap between the answers of all pairs, and lambda; nan with too few gaps known."""
+    good = gap > 0
+    if good.sum() < MIN_PAIRS:
+        return float("nan"), float("nan")
+    median = float(np.median(gap[good]))
+    return median, _spacing_power(step[good], gap[good] / median)
+
+
+def timing(part: Panel, people: int, median: float, power: float) -> dict[str, Floats]:
     """Instability adjusted for uneven spacing (Jahng et al. 2008), and the share of answers at the scale's floor.
 
     Differences are divided by (gap / median gap)^lambda, lambda being what makes their size independent of the gap
-    over all people: the slope of log squared difference on log gap. Without clock times it is nan.
+    over all people: the slope of log squared difference on log gap (both from `spacing`). Without clock times it is
+    nan.
     """
     link = linked(part.day, part.beep)
     step, gap, who = (part.y[1:] - part.y[:-1])[link], (part.hour[1:] - part.hour[:-1])[link], part.code[1:][link]
     good = gap > 0
     out = np.full(people, np.nan)
-    if good.sum() >= MIN_PAIRS:
-        step, gap, who = step[good], gap[good], who[good]
-        ratio = gap / np.median(gap)
-        adjusted = (step / ratio ** _spacing_power(step, ratio)) ** 2
+    if np.isfinite(power) and good.any():
+        who = who[good]
+        adjusted = (step[good] / (gap[good] / median) ** power) ** 2
         pairs = np.bincount(who, minlength=people)
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = np.bincount(who, weights=adjusted, minlength=people) / pairs

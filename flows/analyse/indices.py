@@ -6,13 +6,19 @@ All indices are sums over a person's answers or pairs, so one pass of segment su
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
 from flows.analyse.panel import Floats, Ints, Panel, linked, run_starts
+from flows.analyse.spread import Spread, in_turn
 
 MIN_PAIRS = 10
 """Pairs an index of change needs (facts on reliability: Wendt et al. 2020)."""
+
+BLOCK = 2_000
+"""People whose indices are computed together."""
 
 ACUTE = 0.9
 """Quantile of the absolute differences of all people above which a rise is acute (Jahng et al. 2008)."""
@@ -21,7 +27,15 @@ FIRST = ("person", "n", "n_pairs", "mean", "sd", "rel_sd", "mssd", "rmssd", "pac
 
 
 def six(
-    code: Ints, day: Ints, beep: Ints, y: Floats, scale: tuple[float, float], people: int, *, min_pairs: int = MIN_PAIRS
+    code: Ints,
+    day: Ints,
+    beep: Ints,
+    y: Floats,
+    scale: tuple[float, float],
+    people: int,
+    *,
+    min_pairs: int = MIN_PAIRS,
+    cut: float | None = None,
 ) -> dict[str, Floats | Ints]:
     """Count, level, variability, relative variability, instability and acute change of every person.
 
@@ -35,6 +49,8 @@ def six(
         Number of people p; those without rows get n = 0 and nan.
     min_pairs
         Pairs below which `mssd`, `rmssd` and `pac` are nan.
+    cut
+        Size from which a rise is acute, where these are not all the people; from these rows by default.
 
     Returns
     -------
@@ -54,7 +70,7 @@ def six(
     step, who = (y[1:] - y[:-1])[link], code[1:][link]
     pairs = np.bincount(who, minlength=people)
     moved = np.bincount(who, weights=step * step, minlength=people)
-    acute = np.bincount(who[step >= acute_cut(step)], minlength=people)
+    acute = np.bincount(who[step >= (acute_cut(step) if cut is None else cut)], minlength=people)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(n > 0, base + total / n, np.nan)
         sd = np.sqrt(np.maximum(np.where(n > 1, (square - total * total / n) / (n - 1), np.nan), 0))
@@ -127,7 +143,7 @@ def inertia(sums: dict[str, Floats], min_pairs: int = MIN_PAIRS) -> tuple[Floats
     return slope, correlation
 
 
-def indices(panel: Panel, items: Floats | None = None) -> pd.DataFrame:
+def indices(panel: Panel, items: Floats | None = None, spread: Spread = in_turn) -> pd.DataFrame:
     """Every index of every person, those named in `FIRST` first.
 
     Parameters
@@ -136,6 +152,9 @@ def indices(panel: Panel, items: Floats | None = None) -> pd.DataFrame:
         Beeps, unanswered ones included where the source lists them.
     items
         Items for the differentiation, shape (n, k), rows as in `panel`; those of the panel by default.
+    spread
+        Where the work is done: here, or on workers (see `flows.clients.workers`). It is parted by people in the same
+        way everywhere, so results are the same to the bit.
 
     Returns
     -------
@@ -143,20 +162,45 @@ def indices(panel: Panel, items: Floats | None = None) -> pd.DataFrame:
         One row per person. nan where an index needs more than the person answered. `*_low` and `*_high` are the
         ends of 95% intervals (see `flows.analyse.uncertainty`).
     """
+    from flows.analyse import further  # noqa: PLC0415 - it builds on the functions above
+
+    carried = panel if items is None else replace(panel, items=items, names=())
+    part = panel.answered()
+    link = linked(part.day, part.beep)
+    step, gap = (part.y[1:] - part.y[:-1])[link], (part.hour[1:] - part.hour[:-1])[link]
+    pooled = Pooled(acute_cut(step), *further.spacing(step, gap))
+    blocks = [carried.people(codes) for codes in _blocks(len(panel.persons))] or [carried]
+    return pd.concat(spread(_indices, blocks, pooled), ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What is known from everybody: the size of an acute rise, the median gap and the power by which steps grow."""
+
+    acute: float
+    gap: float
+    power: float
+
+
+def _blocks(people: int) -> list[Ints]:
+    """Codes of people, so many at a time."""
+    return [np.arange(k, min(k + BLOCK, people)) for k in range(0, people, BLOCK)]
+
+
+def _indices(panel: Panel, pooled: Pooled) -> pd.DataFrame:
+    """Indices of some of the people."""
     from flows.analyse import further, uncertainty  # noqa: PLC0415 - both build on the functions above
 
-    people = len(panel.persons)
-    items = panel.items if items is None else items
-    there = np.isfinite(panel.y)
+    people, there = len(panel.persons), np.isfinite(panel.y)
     part = panel.take(there)
     table: dict[str, object] = {"person": panel.persons}
-    table |= six(part.code, part.day, part.beep, part.y, part.scale, people)
+    table |= six(part.code, part.day, part.beep, part.y, part.scale, people, cut=pooled.acute)
     slope, correlation = inertia(lag_sums(part.code, part.day, part.beep, part.y, people))
     table["inertia"] = slope
-    table["differentiation"] = further.differentiation(part.code, items[there], people)
+    table["differentiation"] = further.differentiation(part.code, part.items, people)
     table["autocorrelation"] = correlation
-    table |= uncertainty.intervals(part, items[there], table)
-    table |= further.timing(part, people)
+    table |= uncertainty.intervals(part, part.items, table, pooled.acute)
+    table |= further.timing(part, people, pooled.gap, pooled.power)
     table |= further.compliance(panel, there)
     table |= further.rhythms(part, people)
     table |= further.early_warning(part, people)

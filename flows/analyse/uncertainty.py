@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import stats
 
-from flows.analyse.indices import MIN_PAIRS, acute_cut, inertia
+from flows.analyse.indices import MIN_PAIRS, inertia
 from flows.analyse.panel import Floats, Ints, Panel, linked, run_starts
 
 MIN_DAYS = 4
@@ -22,7 +22,7 @@ Sums = dict[str, Floats]
 Statistic = Callable[[Sums], Floats]
 
 
-def intervals(part: Panel, items: Floats, table: Mapping[str, object]) -> dict[str, Floats]:
+def intervals(part: Panel, items: Floats, table: Mapping[str, object], cut: float) -> dict[str, Floats]:
     """`<index>_low` and `<index>_high` of every index.
 
     Parameters
@@ -33,12 +33,14 @@ def intervals(part: Panel, items: Floats, table: Mapping[str, object]) -> dict[s
         Items of the differentiation, rows as in `part`.
     table
         The indices themselves, each of shape (p,).
+    cut
+        Size from which a rise is acute.
     """
     people = len(part.persons)
     starts = run_starts(part.day)
     owner = part.code[starts]
     out: dict[str, Floats] = {}
-    sums = day_sums(part, starts)
+    sums = day_sums(part, starts, cut)
     for name, statistic, bounds in STATISTICS:
         value = np.asarray(table[name], dtype=float)
         error, days = jackknife(statistic, sums, owner, people)
@@ -67,7 +69,7 @@ def _differentiation(
     return {"differentiation_low": np.maximum(value - reach, 0), "differentiation_high": value + reach}
 
 
-def day_sums(part: Panel, starts: Ints) -> Sums:
+def day_sums(part: Panel, starts: Ints, cut: float) -> Sums:
     """Sums of each person-day, shape (days,): answers and pairs, centred on the person's mean."""
     people = len(part.persons)
     n = np.maximum(np.bincount(part.code, minlength=people), 1)
@@ -79,7 +81,7 @@ def day_sums(part: Panel, starts: Ints) -> Sums:
     step = (part.y[1:] - part.y[:-1])[link]
     one = {"n": np.ones(len(z)), "z": z, "zz": z * z}
     two = {"m": np.ones(len(a)), "a": a, "b": b, "aa": a * a, "bb": b * b, "ab": a * b, "dd": step * step}
-    two["up"] = (step >= acute_cut(step)).astype(float)
+    two["up"] = (step >= cut).astype(float)
     sums = {k: np.bincount(group, weights=v, minlength=days).astype(float) for k, v in one.items()}
     return sums | {k: np.bincount(day, weights=v, minlength=days).astype(float) for k, v in two.items()}
 

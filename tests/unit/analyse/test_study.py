@@ -149,3 +149,72 @@ def test_a_study_for_replay_has_unique_days(tmp_path):
     assert not study.data.duplicated(["person", "day", "beep"]).any()
     assert study.data.index.tolist() == [2, 3]
     assert study.items == ("sad",)
+
+
+def test_openesm_conventions():
+    """A file as openESM publishes it: `id`, `day`, `beep`, `scheduled` and `start_time`, NA for missing, items on
+    scales of their own; the target is read on its own scale and the mixed scales of others change nothing of it.
+    """
+    rows = ["id,day,beep,scheduled,start_time,sad,angry,stress_vas,na"]
+    for b in range(1, 25):
+        sad, angry = b % 5 + 1, (b + 2) % 5 + 1
+        at = f"2024-05-{1 + (b - 1) // 4:02} {9 + 3 * ((b - 1) % 4):02}"
+        rows.append(
+            f"s1,{1 + (b - 1) // 4},{1 + (b - 1) % 4},{at}:00,{at}:04,{sad},{angry},{b * 4},{(sad + angry) / 2}"
+        )
+    rows.append("s1,7,1,2024-05-07 09:00,NA,NA,NA,NA,NA")
+    frame = read("\n".join(rows) + "\n")
+    beeps = panel(frame)
+    assert frame.schema.target("na").items == ("sad", "angry")
+    assert beeps.scale == (1.0, 5.0)
+    assert np.isfinite(beeps.y).sum() == 24
+    assert beeps.late[0] == 4.0
+    assert frame.data["stress_vas"].max() == 96
+
+
+def test_times_out_of_order_keep_day_and_beep():
+    """Where the clock runs against day and beep numbers the numbers win, and the rows are counted."""
+    frame = read(
+        "id,day,beep,timestamp,na\nx,1,1,2024-05-01 12:00,1\nx,1,2,2024-05-01 09:00,2\nx,1,3,2024-05-01 15:00,3\n"
+    )
+    assert frame.data["na"].tolist() == [1, 2, 3]
+    assert rules(frame)["time runs against day and beep"] == 1
+
+
+def test_a_person_with_one_answer_has_a_level_and_nothing_else():
+    """One answer gives a row with its level; what needs more is empty, and nobody else is touched."""
+    from flows.analyse.indices import indices
+
+    frame = read(
+        "person,day,beep,na\n1,1,1,3\n"
+        + "".join(f"2,{d},{b},{(d * b) % 5 + 1}\n" for d in range(1, 6) for b in range(1, 6))
+    )
+    table = indices(panel(frame)).set_index("person")
+    assert (table.loc["1", "n"], table.loc["1", "mean"]) == (1, 3.0)
+    assert table.loc["1", ["sd", "rmssd", "inertia"]].isna().all()
+    assert table.loc["2", "n_pairs"] == 20
+
+
+def test_a_large_file_is_read_in_pieces(monkeypatch):
+    """A file of many rows is read piece by piece, only the columns asked for, and gives what one piece gives."""
+    text = "person,day,beep,sad,free,na\n" + "".join(
+        f"{p},{d},{b},{(p + d + b) % 7 + 1},text {b},{(p * d + b) % 7 + 1}\n"
+        for p in range(40) for d in range(1, 8) for b in range(1, 6)
+    )  # fmt: skip
+    whole = read(text)
+    monkeypatch.setattr("flows.analyse.study.CHUNK", 100)
+    pieces = read(text, only=())
+    assert "free" not in pieces.data
+    assert "sad" not in pieces.data
+    np.testing.assert_array_equal(pieces.data["na"], whole.data["na"])
+    assert pieces.data["na"].notna().sum() == 40 * 7 * 5
+
+
+def test_mixed_types_over_pieces_are_read_alike(monkeypatch):
+    """Text that first shows in a later piece of a numeric column empties its cell and no other."""
+    monkeypatch.setattr("flows.analyse.study.CHUNK", 10)
+    rows = [f"1,{k // 5 + 1},{k % 5 + 1},{k % 7 + 1}" for k in range(50)]
+    rows[33] = "1,7,4,lots"
+    frame = read("person,day,beep,na\n" + "\n".join(rows) + "\n")
+    assert frame.data["na"].isna().sum() == 1
+    assert rules(frame)["text in a numeric column"] == 1
