@@ -123,10 +123,12 @@ def _like(first: Any, ours: list[Any]) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return "number" if isinstance(value, int | float) else type(value).__name__
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
 def _same(recorded: Any, ours: Any) -> bool:
+    if isinstance(recorded, bool) or isinstance(ours, bool):
+        return recorded is ours
     if isinstance(recorded, int | float) and isinstance(ours, int | float):
         return abs(recorded - ours) <= 1e-6 * max(1.0, abs(recorded))
     if isinstance(recorded, dict | list):

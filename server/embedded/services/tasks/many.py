@@ -30,6 +30,13 @@ def each(call: Call, action: One) -> dict[str, Any]:
     return {"succeeded": succeeded, "failed": failed}
 
 
+def _told(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """Tell as yes or no what the action on one task tells as a number."""
+    for item in answer["succeeded"]:
+        item[name] = bool(item[name])
+    return answer
+
+
 def set_archived(call: Call, kind: Kind, task: Mapping[str, Any], *, archived: bool) -> None:
     """Add or remove the system tag that archives."""
     tags = [tag for tag in task.get("system_tags", []) if tag != ARCHIVED]
@@ -99,13 +106,13 @@ def publish_many(call: Call) -> dict[str, Any]:
 @endpoint("tasks.enqueue_many", write=True)
 def enqueue_many(call: Call) -> dict[str, Any]:
     """Put tasks into a queue."""
-    return each(call, lifecycle.enqueue_one)
+    return _told(each(call, lifecycle.enqueue_one), "queued")
 
 
 @endpoint("tasks.dequeue_many", write=True)
 def dequeue_many(call: Call) -> dict[str, Any]:
     """Take tasks out of their queues."""
-    return each(call, lifecycle.dequeue_one)
+    return _told(each(call, lifecycle.dequeue_one), "dequeued")
 
 
 @endpoint("tasks.make_public", write=True)
