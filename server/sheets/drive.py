@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from server.sheets import spreadsheets, values
+from server.sheets import drive_v2, spreadsheets, values
 from server.sheets.errors import InvalidArgument, NotFound, PermissionDenied
 from server.sheets.formulas.evaluate import Evaluator
 from server.sheets.storage.book import Book
@@ -23,6 +23,8 @@ CLAUSE = re.compile(
     r"""\s*(?:(?P<name>mimeType|name|fullText|trashed)\s*(?P<op>=|!=|contains)\s*(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|true|false)"""
     r"""|parents\s+in\s+(?P<parent>"[^"]*"|'[^']*')|(?P<parent2>"[^"]*"|'[^']*')\s+in\s+parents)\s*"""
 )
+CONVERTED_IN = "America/Los_Angeles"
+"""Timezone of a spreadsheet made of a file: Google takes its own, not the account's."""
 EXPORTS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 ROLES = {"owner", "organizer", "fileOrganizer", "writer", "commenter", "reader"}
 TYPES = {"user", "group", "domain", "anyone"}
@@ -221,19 +223,22 @@ def as_text(book: Book, separator: str) -> bytes:
 def import_csv(call: Call) -> dict[str, Any]:
     """`PUT /upload/drive/v2/files/{id}`: a CSV takes the place of all sheets."""
     file_id = call.segments[4]
-    resource = _file(call, file_id)
+    _file(call, file_id)
     book = call.library.book(file_id)
+    size = len(call.raw_body)
     rows = list(csv.reader(io.StringIO(call.raw_body.decode("utf-8-sig"))))
     for sheet in book.sheets[1:]:
         call.library.drop_sheet(book, sheet)
-    first = book.sheets[0]
-    first.grid.clear()
-    first.doc = spreadsheets.new_sheet(first.id, book.name, 0, 0)
-    book.resize(first, max(len(rows), 1), max((len(row) for row in rows), default=1) or 1)
+    fresh = spreadsheets.new_sheet(book.free_sheet_id(), book.name, 0, 0)
+    call.library.drop_sheet(book, book.sheets[0])
+    first = call.library.add_sheet(book, fresh, 0)
+    book.resize(first, max(1000, len(rows)), max([26, *map(len, rows)]))
+    book.touch()["properties"]["timeZone"] = CONVERTED_IN
     if any(rows):
         values.write(first, a1.Box(0, 0, 1, 1), [list(row) for row in rows], "USER_ENTERED")
     call.library.touch(file_id)
-    return {"kind": "drive#file", "id": file_id, "title": resource["name"], "mimeType": SPREADSHEET}
+    email = call.caller.email
+    return drive_v2.file(_file(call, file_id), email, permission_id({"type": "user", "emailAddress": email}), size)
 
 
 def _permissions(call: Call, file_id: str) -> list[dict[str, Any]]:

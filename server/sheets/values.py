@@ -218,13 +218,13 @@ def clear(sheet: Sheet, area: a1.Area) -> None:
 
 
 def summary(book: Book, sheet: Sheet, area: a1.Area, rows: list[list[Any]]) -> dict[str, Any]:
-    """An UpdateValuesResponse; zeros are left out, as Google leaves them."""
-    cells = sum(item is not None for row in rows for item in row)
+    """An UpdateValuesResponse; zeros are left out, as Google leaves them. A null is a cell that is not written."""
+    written = [(r, c) for r, row in enumerate(rows) for c, item in enumerate(row) if item is not None]
     answer: dict[str, Any] = {"spreadsheetId": book.id, "updatedRange": sheet.write(area)}
-    if cells:
+    if written:
         answer |= {
-            "updatedRows": area.bottom - area.top,
-            "updatedColumns": area.right - area.left,
-            "updatedCells": cells,
+            "updatedRows": len({r for r, _ in written}),
+            "updatedColumns": len({c for _, c in written}),
+            "updatedCells": len(written),
         }
     return answer

@@ -50,9 +50,16 @@ def _one(context: Context, index: int, request: Any) -> dict[str, Any]:
     if handler is None:
         raise unknown_name(kind, f"requests[{index}]")
     try:
-        return handler(context, given or {}) or {}
+        return handler(context, _without_nulls(given or {})) or {}
     except InvalidArgument as error:
         raise InvalidArgument(f"Invalid requests[{index}].{kind}: {error.message}", details=error.details) from error
+
+
+def _without_nulls(given: Any) -> Any:
+    """A message in which a field that is null is not set, as protocol buffers read JSON."""
+    if isinstance(given, dict):
+        return {name: _without_nulls(value) for name, value in given.items() if value is not None}
+    return [_without_nulls(item) for item in given] if isinstance(given, list) else given
 
 
 def copy_to(library: Library, book: Book, sheet_id: int, target: Book) -> dict[str, Any]:

@@ -87,12 +87,9 @@ def add_protected_range(context: Context, given: dict[str, Any]) -> dict[str, An
     entry |= {key: wanted[key] for key in ("description", "warningOnly", "unprotectedRanges") if wanted.get(key)}
     entry["requestingUserCanEdit"] = True
     asked = {key: people for key, people in (wanted.get("editors") or {}).items() if people}
-    if not wanted.get("warningOnly"):
-        users = asked.get("users", [])
-        entry["editors"] = asked | {"users": users if context.email in users else [*users, context.email]}
-        reply = entry | {"editors": asked}
-    else:
-        reply = entry
+    users = asked.get("users", [])
+    entry["editors"] = asked | {"users": users if context.email in users else [*users, context.email]}
+    reply = entry | {"editors": asked}
     sheet.items("protectedRanges").append(entry)
     return {"addProtectedRange": {"protectedRange": reply}}
 

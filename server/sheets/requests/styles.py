@@ -28,8 +28,9 @@ def single(value: float) -> float | int:
 
 
 def color(given: dict[str, Any]) -> dict[str, Any]:
-    """A Color without its zeros."""
-    return {name: single(value) for name, value in given.items() if value}
+    """A Color in the 256 steps it is kept in, without its zeros."""
+    steps = {name: int(value * 255 + 1e-6) / 255 for name, value in given.items() if value and 0 <= value <= 1}
+    return {name: single(value) for name, value in (given | steps).items() if value}
 
 
 def _is_color(value: Any) -> bool:

@@ -14,6 +14,7 @@ from server.sheets.requests.styles import rounded_colors
 from server.sheets.storage.book import Sheet
 from server.sheets.text import fields
 
+NO_COLOR: tuple[str, Any] = ("tabColorStyle", {})
 TAKEN = 'A sheet with the name "{}" already exists. Please enter another name.'
 
 
@@ -125,7 +126,7 @@ def _write(sheet: Sheet, mask: fields.Mask, wanted: dict[str, Any]) -> None:
         if value not in (0, False, None) and key not in {"rowCount", "columnCount"}
     }
     properties["gridProperties"] = {"rowCount": size[0], "columnCount": size[1]} | kept
-    for name in [name for name, value in properties.items() if value is False]:
+    for name in [name for name, value in properties.items() if value is False or (name, value) == NO_COLOR]:
         del properties[name]
 
 

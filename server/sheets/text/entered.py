@@ -22,6 +22,11 @@ DATE = re.compile(
     r"(?:(?P<y>[0-9]{4})[-/](?P<m>[0-9]{1,2})[-/](?P<d>[0-9]{1,2})|(?P<m2>[0-9]{1,2})[/-](?P<d2>[0-9]{1,2})[/-](?P<y2>[0-9]{4}))"
     r"(?: +(?P<time>.+))?"
 )
+WORDS = re.compile(
+    r"(?P<month>[A-Za-z]{3,9})\.? (?P<d>[0-9]{1,2}),? (?P<y>[0-9]{4})"
+    r"|(?P<d2>[0-9]{1,2})(?P<gap>[- ])(?P<month2>[A-Za-z]{3,9})(?P=gap)(?P<y2>[0-9]{4})"
+)
+MONTHS = [dt.date(2000, number, 1).strftime("%B").lower() for number in range(1, 13)]
 TIME = re.compile(
     r"(?P<h>[0-9]{1,2}):(?P<mi>[0-9]{2})(?::(?P<s>[0-9]{2})(?P<ms>\.[0-9]{1,3})?)?\s*(?P<half>[AaPp][Mm])?"
 )
@@ -98,7 +103,25 @@ def _moment(text: str) -> Cell:
         fraction = _fraction(clock)
         return None if fraction is None else {"v": fraction, **_format("TIME", _time_pattern(clock))}
     match = DATE.fullmatch(text)
-    return _date(match) if match else None
+    if match:
+        return _date(match)
+    words = WORDS.fullmatch(text)
+    return _worded(words) if words else None
+
+
+def _worded(match: re.Match[str]) -> Cell:
+    """Jan 5, 2024, January 5, 2024, 5 January 2024 or 5-Jan-2024."""
+    said = (match["month"] or match["month2"]).lower()
+    month = next((n for n, name in enumerate(MONTHS, 1) if said in {name, name[:3]}), None)
+    if month is None:
+        return None
+    try:
+        day = dt.datetime(int(match["y"] or match["y2"]), month, int(match["d"] or match["d2"]))  # noqa: DTZ001 - as above
+    except ValueError:
+        return None
+    name = "mmm" if len(said) == 3 else "mmmm"
+    pattern = f"{name} d, yyyy" if match["month"] else match["gap"].join(("d", name, "yyyy"))
+    return {"v": to_serial(day), **_format("DATE", pattern)}
 
 
 def _date(match: re.Match[str]) -> Cell:

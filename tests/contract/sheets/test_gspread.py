@@ -180,3 +180,62 @@ def test_deleting_columns_and_rows_by_hand_keeps_the_rest(sheet):
     sheet.delete_rows(2)
     assert sheet.get_all_values() == [["1", "3"], ["7", "9"]]
     assert (sheet.row_count, sheet.col_count) == (999, 25)
+
+
+def test_a_sheet_is_duplicated_with_its_formulas(sheet):
+    """Gspread leaves the place open with a null; the copy has the values and a name of its own, once."""
+    sheet.update([["a"], ["=1+1"]], "A1", raw=False)
+    copy = sheet.duplicate(new_sheet_name="twin")
+    assert copy.get_all_values() == [["a"], ["2"]]
+    with pytest.raises(gspread.exceptions.APIError, match='name "twin" already exists'):
+        sheet.duplicate(new_sheet_name="twin")
+
+
+def test_a_tabs_colour_is_kept_in_steps_and_can_be_cleared(book, sheet):
+    """Colours have 256 steps; a null takes the colour away, black stays a colour."""
+
+    def shown():
+        found = book.fetch_sheet_metadata({"fields": "sheets.properties.tabColorStyle"})
+        return found["sheets"][0]["properties"]
+
+    def paint(color):
+        properties = {"sheetId": sheet.id, "tabColorStyle": {"rgbColor": color}}
+        change = {"updateSheetProperties": {"properties": properties, "fields": "tabColorStyle"}}
+        book.batch_update({"requests": [change]})
+
+    paint({"red": 1, "green": 0, "blue": 0.5})
+    assert shown() == {"tabColorStyle": {"rgbColor": {"red": 1, "blue": 0.49803922}}}
+    paint(None)
+    assert shown() == {}
+    paint({"red": 0, "green": 0, "blue": 0})
+    assert shown() == {"tabColorStyle": {"rgbColor": {}}}
+
+
+def test_cells_that_are_null_are_neither_written_nor_counted(sheet):
+    """Corners of a range: two cells, two rows, two columns."""
+    sheet.update([["x"]], "B2")
+    said = sheet.update([["a", None, None], [None, None, None], [None, None, "b"]], "A1")
+    assert (said["updatedRange"], said["updatedRows"], said["updatedColumns"], said["updatedCells"]) == (
+        "Sheet1!A1:C3", 2, 2, 2,
+    )  # fmt: skip
+    assert sheet.get_all_values() == [["a", "", ""], ["", "x", ""], ["", "", "b"]]
+
+
+def test_a_warning_has_editors_as_a_protection_has(book, sheet):
+    """The reply names those asked for, the sheet its owner too."""
+    said = sheet.add_protected_range("A1:B2", warning_only=True)
+    assert said["replies"][0]["addProtectedRange"]["protectedRange"]["editors"] == {}
+    (listed,) = book.list_protected_ranges(sheet.id)
+    assert listed["editors"]["users"]
+
+
+def test_a_csv_becomes_a_sheet_of_its_own(gc, book):
+    """As Google converts it: a new sheet of the usual size, in Google's own timezone; Drive's older answer is whole."""
+    before = book.sheet1.id
+    answer = gc.import_csv(book.id, "a,b\n1,2\n")
+    assert (answer["title"], answer["userPermission"]["role"]) == (book.title, "owner")
+    fresh = gc.open_by_key(book.id)
+    assert fresh.sheet1.id != before
+    assert (fresh.sheet1.row_count, fresh.sheet1.col_count) == (1000, 26)
+    assert fresh.timezone == "America/Los_Angeles"
+    assert fresh.sheet1.get_all_values() == [["a", "b"], ["1", "2"]]
