@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from flows.commands.errors import ServiceError
+from flows.commands.errors import ServiceError, StateError
 
 ROOT = Path(__file__).resolve().parents[2]
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -42,6 +43,39 @@ def make_pool(environment: Mapping[str, str], pool: str) -> None:
         answer = prefect.get(f"work_pools/{pool}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             prefect.post("work_pools/", json={"name": pool, "type": "process"}).raise_for_status()
+
+
+def require_sole_worker(environment: Mapping[str, str], pool: str, name: str) -> None:
+    """Make sure that nobody else works under this name: two would hide each other's death, and share one heartbeat.
+
+    A worker that was heard lately may be dead all the same: it is given one and a half intervals to be heard again.
+
+    Raises
+    ------
+    StateError
+        Where it is heard again.
+    """
+    with client(environment) as prefect:
+
+        def heard() -> tuple[str, float]:
+            found = prefect.post(f"work_pools/{pool}/workers/filter", json={"limit": 200})
+            if found.status_code == httpx.codes.NOT_FOUND:
+                return "", 0.0
+            one: dict[str, Any] = next((one for one in found.raise_for_status().json() if one["name"] == name), {})
+            return one.get("last_heartbeat_time") or "", float(one.get("heartbeat_interval_seconds") or 30)
+
+        first, interval = heard()
+        if not first or datetime.now(UTC) - datetime.fromisoformat(first) > timedelta(seconds=3 * interval):
+            return
+        deadline = time.monotonic() + 1.5 * interval
+        while time.monotonic() < deadline:
+            if heard()[0] != first:
+                raise StateError(
+                    f"a worker named {name!r} is alive in work pool {pool!r} ({prefect.base_url}) already: "
+                    "two of one name hide each other's death. Stop it, or let this stack start a Prefect of its own "
+                    "(unset PREFECT_API_URL)"
+                )
+            time.sleep(min(interval / 10, 1.0))
 
 
 def deploy_all(environment: Mapping[str, str], log: Path) -> None:

@@ -62,6 +62,8 @@ def _serve(settings: Settings, ports: stack.Ports, webapp: Path | None, console:
     ):
         environment = running.full_environment
         prefect_api.make_pool(environment, stack.WORK_POOL)
+        if "PREFECT_API_URL" not in running.environment:  # somebody else's Prefect: others may work for it
+            prefect_api.require_sole_worker(environment, stack.WORK_POOL, "local")
         prefect_api.deploy_all(environment, running.home / "logs" / "deploy.log")
         stack.start_bot(running)
         stack.start_worker(running)

@@ -26,6 +26,7 @@ class Limits:
     inbox_waiting: float = 1000
     spool_age: float = 900
     disk_free_mb: float = 1024
+    slot_open: float = 3600
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,9 @@ def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[
         `problems`: keys of everything wrong now; `told`: notices delivered; `waiting`: notices a channel did not take.
     """
     settings = configuration.load()
-    seen: Any = look(settings)
-    found = problems(seen, Limits(**(limits or {})))
+    levels = Limits(**(limits or {}))
+    seen: Any = look(settings, Patience(unended=timedelta(seconds=levels.slot_open)))
+    found = problems(seen, levels)
     record = current_record()
     record.values({**seen.numbers(), "problems": len(found)})
     for problem in found:
@@ -76,11 +77,13 @@ def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[
 
 
 @task(name="look", capture="summary")
-def look(settings: Settings) -> Observation:
+def look(settings: Settings, patience: Patience) -> Observation:
     """Ask everything there is to ask; what does not answer is part of what is seen."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(httpx.HTTPError, StoreError, sqlite3.Error, OSError):  # `observe` sees it too and says so
-        account_for_slots(settings, os.environ.get("PREFECT_API_URL") or _prefect_address(), datetime.now(UTC))
+        account_for_slots(
+            settings, os.environ.get("PREFECT_API_URL") or _prefect_address(), datetime.now(UTC), patience
+        )
     return observe(settings, settle=True)
 
 
