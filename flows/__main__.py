@@ -33,6 +33,7 @@ ELSEWHERE = {
     "indices": "flows.analyse.commands:indices",
     "backtest": "flows.forecast.commands:backtest",
     "models": "flows.commands.models:models",
+    "dataset": "flows.commands.dataset:dataset",
     "compare": "flows.commands.compare:compare",
     "dashboards": "flows.commands.dashboards:dashboards",
     "report": "flows.commands.report:report",
