@@ -40,6 +40,10 @@ COMPARISON = "policy_comparison"
 """Fact under which the store keeps the running comparison."""
 
 
+LOOK_EVERY = timedelta(days=7)
+"""A comparison is reported as often as models are trained: every look is a chance to be wrong."""
+
+
 @dataclass(frozen=True)
 class Notified:
     """Counts of one cycle."""
@@ -71,6 +75,8 @@ def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = Fa
         log.info("messages of this cycle to review: %s", page)
         return _counted(outcomes, ())
     sent: Any = deliver(outcomes, analysis, forecasts, policies, settings.database)
+    if policies.comparison is not None and _look_is_due(settings.database, now):
+        compare_policies(analysis, promote=True)
     return _counted(outcomes, sent)
 
 
@@ -289,6 +295,16 @@ def _counted(outcomes: Sequence[Outcome], sent: Sequence[str]) -> Notified:
     kinds = Counter(d.send.kind for outcome in outcomes for d in outcome.drafts if d.message_id in queued)
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     return Notified(len(outcomes), len(queued), dict(sorted(kinds.items())), problems)
+
+
+def _look_is_due(database: Path, now: datetime) -> bool:
+    """Whether a comparison has run for a week since it began or was last looked at."""
+    with Store.open(database) as store:
+        running = store.facts.get(COMPARISON)
+        if running is None or now - datetime.fromisoformat(running.get("looked", running["since"])) < LOOK_EVERY:
+            return False
+        store.facts.set(COMPARISON, {**running, "looked": now.isoformat()})
+        return True
 
 
 @flow(name="compare-policies", capture="summary", validate_parameters=False)

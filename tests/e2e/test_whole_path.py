@@ -164,14 +164,18 @@ def _wraps_a_flow(run) -> bool:
 
 
 def check_lineage(demo: Demo):
-    """Every message names flow run, data hash and model version, and these resolve."""
+    """Every message names flow run, data hash and model version, these resolve, and `why` writes it again bit by bit."""
+    from flows.commands.messages import again
+
     flow_runs = {r["id"] for r in demo.runs("flow_runs")}
     tasks = demo.tasks()
     known_text = json.dumps(tasks)
     models = {m["id"] for m in demo.clearml("models.get_all", page_size=500)["models"]}
     with demo.store() as store:
         messages = store.messages.all()
+        rewritten = {m.message_id: again(store, m, "") for m in messages}
     assert messages
+    assert rewritten == {m.message_id: m.text for m in messages}
     for message in messages:
         assert message.flow_run_id in flow_runs
         assert message.data_hash in known_text
