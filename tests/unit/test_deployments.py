@@ -7,6 +7,8 @@ import importlib
 import inspect
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -60,6 +62,23 @@ def test_units_are_confined_and_keep_secrets_out(path):
     assert service["Restart"] == "always"
     assert not re.search(r"KEY|TOKEN|SECRET|PASSWORD", service["Environment"])
     assert service["ExecStart"].startswith("/opt/moodflow/.venv/bin/")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path):
+    """`systemd-analyze verify` says nothing about any unit, and names a misspelt key (programs stand in for ours)."""
+
+    def said(change: str = "") -> str:
+        paths = []
+        for unit in (HERE / "systemd").glob("*.service"):
+            text = re.sub(r"/opt/moodflow/.venv/bin/\w+", "/bin/true", unit.read_text()).replace("/opt/moodflow", "/")
+            paths.append(tmp_path / unit.name)
+            paths[-1].write_text(text.replace("Restart=", change) if change else text)
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, paths)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stderr
+
+    assert "moodflow" not in said()
+    assert "Restrat" in said("Restrat=")
 
 
 def test_the_docker_pool_is_a_valid_base_job_template():
