@@ -10,10 +10,11 @@ import numpy as np
 
 from flows.analyse.errors import AnalysisError
 from flows.analyse.panel import Floats, Ints, Panel
+from flows.analyse.spread import Spread, in_turn
 from flows.forecast.candidates import Sample
 from flows.forecast.ensemble import Ensemble, Predictions, fit
 from flows.forecast.intervals import constant_width
-from flows.forecast.score import IntervalScore, Score, score, score_intervals
+from flows.forecast.score import IntervalScore, Score, over_people, score, score_intervals
 from flows.forecast.split import MIN_ANSWERS, Split, eligible, split
 
 
@@ -35,8 +36,8 @@ class Backtest:
         Of the interval.
     chosen
         Method for "mean" and for "median", chosen without the test answers.
-    code, y, forecasts
-        Person, answer and forecasts of every test answer, for comparisons on the same folds.
+    code, y, reference, forecasts
+        Person, answer, mean so far and forecasts of every test answer, for comparisons on the same folds.
     ensemble
         What was fitted.
     """
@@ -48,8 +49,13 @@ class Backtest:
     chosen: Mapping[str, str]
     code: Ints
     y: Floats
+    reference: Floats
     forecasts: Mapping[str, Floats]
     ensemble: Ensemble
+
+    def spread(self, method: str) -> dict[str, float]:
+        """95% intervals of a method's MAE and skill over people (see `flows.forecast.score.over_people`)."""
+        return over_people(self.code, self.y, self.forecasts[method], self.reference)
 
     def as_dict(self) -> dict[str, object]:
         """For JSON, with the names other programs read."""
@@ -62,7 +68,7 @@ class Backtest:
         }
 
 
-def backtest(panel: Panel, train: Sequence[Panel] = ()) -> Backtest:
+def backtest(panel: Panel, train: Sequence[Panel] = (), spread: Spread = in_turn) -> Backtest:
     """Backtest all candidates on one study.
 
     Parameters
@@ -72,6 +78,8 @@ def backtest(panel: Panel, train: Sequence[Panel] = ()) -> Backtest:
     train
         Other studies to fit the pooled models on, whole; without any they are fitted on the first 70% of each
         person's answers in `panel`.
+    spread
+        Where candidates are fitted (see `flows.forecast.ensemble.fit`).
 
     Raises
     ------
@@ -84,11 +92,11 @@ def backtest(panel: Panel, train: Sequence[Panel] = ()) -> Backtest:
     parts = split(panel)
     if train:
         others = [eligible(p, 10) for p in train]
-        done = fit([_itemless(p) for p in others], [_whole(p) for p in others])
+        done = fit([_itemless(p) for p in others], [_whole(p) for p in others], spread)
         sample = done.ensemble.sample(panel)
         learn, earlier = np.isfinite(panel.y), {}
     else:
-        done = fit([panel], [parts])
+        done = fit([panel], [parts], spread)
         sample, earlier = done.samples[0], dict(done.earlier[0])
         learn = parts.held | parts.test
     predictions, seconds = _timed(done.ensemble, sample, learn=learn, earlier=earlier)
@@ -116,10 +124,10 @@ def _timed(
     methods, seconds = {}, dict(ensemble.seconds)
     for name, model in ensemble.models.items():
         began = time.perf_counter()
-        methods[name] = model.predict(sample)
+        methods[name] = sample.forecast(model)
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
     began = time.perf_counter()
-    tails = {"low": ensemble.tails[0].predict(sample), "high": ensemble.tails[1].predict(sample)}
+    tails = {"low": sample.forecast(ensemble.tails[0]), "high": sample.forecast(ensemble.tails[1])}
     predictions = ensemble.combine(sample, methods, tails, learn=learn, earlier=earlier)
     spent = time.perf_counter() - began
     return predictions, seconds | {
@@ -147,6 +155,7 @@ def _report(
         chosen=ensemble.chosen,
         code=panel.code[rows],
         y=y,
+        reference=reference,
         forecasts=forecasts | {"low": predictions.low[rows], "high": predictions.high[rows]},
         ensemble=ensemble,
     )

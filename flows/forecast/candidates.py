@@ -5,8 +5,8 @@ A candidate is fitted on rows that may be learnt from and then predicts every ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -20,18 +20,42 @@ class Sample:
     """One study as the candidates see it.
 
     `fit` marks the answered rows that pooled parameters may be learnt from; a candidate reads `panel.y` elsewhere
-    only as the past of later rows.
+    only as the past of later rows. Candidates that build on others share what those were fitted to and forecast here.
     """
 
     panel: Panel
     history: History
     prior: Prior
     fit: Mask
+    _forecasts: dict[int, tuple[Model, Floats]] = field(default_factory=dict, repr=False)
+    fits: dict[tuple[object, ...], Model] = field(default_factory=dict, repr=False)
+
+    def forecast(self, model: Model) -> Floats:
+        """Forecasts of every row by a model, made once."""
+        if id(model) not in self._forecasts:
+            self._forecasts[id(model)] = (model, model.predict(self))  # the model is kept, so that its id stays its own
+        return self._forecasts[id(model)][1]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what can be made again."""
+        return self.__dict__ | {"_forecasts": {}, "fits": {}}
+
+    @staticmethod
+    def fitted(candidate: Candidate, samples: Sequence[Sample]) -> Model:
+        """A candidate fitted to samples, once."""
+        kept, key = samples[0].fits, (candidate, *map(id, samples))
+        if key not in kept:
+            kept[key] = candidate.fit(samples)
+        return kept[key]
 
     @property
     def unit(self) -> float:
         """Typical within-person SD; it makes studies on different scales weigh alike."""
         return self.prior.sd
+
+
+Search = tuple[tuple[Mapping[str, float], float], ...]
+"""What a search of hyperparameters tried, and the loss each point had on rows that may be learnt from."""
 
 
 class Model(Protocol):
@@ -88,11 +112,14 @@ class Ewma:
 
     name: str = "ewma"
     rate: float = 0.3
+    search: Search = ()
 
     def fit(self, samples: Sequence[Sample]) -> Model:
         """Choose the rate."""
-        loss = {r: sum(_loss(s, Ewma(rate=r).predict(s)) for s in samples) for r in RATES}
-        return Ewma(rate=min(loss, key=lambda r: loss[r]))
+        rows = max(sum(int(s.fit.sum()) for s in samples), 1)
+        loss = {r: sum(_loss(s, Ewma(rate=r).predict(s)) for s in samples) / rows for r in RATES}
+        best = min(loss, key=lambda r: loss[r])
+        return Ewma(rate=best, search=tuple(({"rate": r}, v) for r, v in loss.items()))
 
     def predict(self, sample: Sample) -> Floats:
         """The average before each row."""

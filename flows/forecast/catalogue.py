@@ -11,8 +11,8 @@ from flows.forecast.statespace import StateSpace
 TAILS = (0.1, 0.9)
 """Quantiles at the ends of the interval before its correction."""
 
-COMBINED = ("state_space", "ridge", "ridge_items", "filter_ridge", "boosting", "median_boosting")
-"""Candidates the online-weighted combination is made of: different in kind, each good by itself."""
+COMBINED = ("state_space", "ridge", "ridge_items", "filter_ridge", "boosting")
+"""Candidates the online-weighted combination is made of: means, different in kind, each good by itself."""
 
 
 def base(*, items: bool) -> RidgeLags:

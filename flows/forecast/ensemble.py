@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from flows.analyse.panel import Floats, Mask, Panel
+from flows.analyse.panel import Floats, Ints, Mask, Panel
+from flows.analyse.spread import Spread, in_turn
 from flows.forecast.candidates import Candidate, Model, Sample
 from flows.forecast.catalogue import COMBINED, candidates, tails
 from flows.forecast.history import Prior, history, prior_of
 from flows.forecast.intervals import Conformal, fit_conformal
 from flows.forecast.mixed import FittedMixed
+from flows.forecast.settle import settle
 from flows.forecast.split import Split
 from flows.forecast.stack import Stack, fit_stack
 from flows.forecast.statespace import FittedStateSpace
@@ -27,6 +29,9 @@ PLENTY = 150
 
 BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the mean forecast in the median one."""
+
+MOST_INNER = 150_000
+"""Rows of a study that weights and corrections are learnt on: those of a systematic sample of people, beyond it."""
 
 Personal = (FittedMixed, FittedStateSpace)
 
@@ -131,8 +136,8 @@ class Ensemble:
             Forecasts to show the online learners in place of these models' own, nan where there are none: on rows
             the models were fitted to they would look too good.
         """
-        methods = {name: model.predict(sample) for name, model in self.models.items()}
-        tails = {"low": self.tails[0].predict(sample), "high": self.tails[1].predict(sample)}
+        methods = {name: sample.forecast(model) for name, model in self.models.items()}
+        tails = {"low": sample.forecast(self.tails[0]), "high": sample.forecast(self.tails[1])}
         return self.combine(sample, methods, tails, learn=learn, earlier=earlier or {})
 
     def combine(
@@ -157,7 +162,8 @@ class Ensemble:
         every = dict(methods) | {"stack": np.clip(mean, lo, hi)}
         trees = shown("median_boosting", methods["median_boosting"]) if "median_boosting" in methods else mean
         median = self.blend * mean + (1 - self.blend) * trees
-        every["median_stack"] = np.clip(median, lo, hi)
+        settled = settle(panel.code, panel.y, np.clip(median, lo, hi), sample.history.spread)
+        every["median_stack"] = np.clip(settled, lo, hi)
         low, high = self.conformal.apply(
             panel.code, panel.y, shown("low", tails["low"]), shown("high", tails["high"]), sample.history.spread,
             panel.scale, learn,
@@ -174,7 +180,7 @@ class Fit:
     earlier: tuple[Mapping[str, Floats], ...]
 
 
-def fit(panels: Sequence[Panel], splits: Sequence[Split]) -> Fit:
+def fit(panels: Sequence[Panel], splits: Sequence[Split], spread: Spread = in_turn) -> Fit:
     """Fit candidates, combination and interval on the rows of `train`.
 
     Parameters
@@ -183,16 +189,21 @@ def fit(panels: Sequence[Panel], splits: Sequence[Split]) -> Fit:
         One per study. Items are read where all studies have the same.
     splits
         Which of their rows may be learnt from.
+    spread
+        Where candidates are fitted: one after another here, or on workers (see `flows.clients.workers`).
     """
     items = panels[0].names if all(p.names == panels[0].names for p in panels) and panels[0].names else ()
     plenty = sum(int(s.inner.sum()) for s in splits) >= PLENTY
     pool, ends = candidates(items=bool(items), plenty=plenty), tails(items=bool(items), plenty=plenty)
-    inner = [_sample(p, s.inner, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
+    some = [_some_people(p) for p in panels]
+    inner = [
+        _sample(p.take(k), s.inner[k], items=bool(items)) for p, s, k in zip(panels, splits, some, strict=True)
+    ]  # fmt: skip
     outer = [_sample(p, s.train, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
-    early, _ = _models((*pool, *ends), inner)
+    early, _ = _models((*pool, *ends), inner, spread)
     earlier = [_forecasts(early, s) for s in inner]
-    held = [s.held for s in splits]
-    models, seconds = _models((*pool, *ends), outer)
+    held = [s.held[k] for s, k in zip(splits, some, strict=True)]
+    models, seconds = _models((*pool, *ends), outer, spread)
     stack = _stack(inner, earlier, held)
     conformal = _conformal(inner, earlier, held)
     shares = _shares(panels, outer)
@@ -200,9 +211,26 @@ def fit(panels: Sequence[Panel], splits: Sequence[Split]) -> Fit:
     draft = Ensemble(models, (low, high), stack, 0.0, conformal, {}, shares, items, seconds)
     ensemble = _choose(draft, inner, earlier, held)
     masked = tuple(
-        {k: np.where(h, v, np.nan) for k, v in e.items()} for e, h in zip(earlier, held, strict=True)
-    )  # fmt: skip
+        {name: _placed(len(p), k[h], v[h]) for name, v in e.items()}
+        for p, k, e, h in zip(panels, some, earlier, held, strict=True)
+    )
     return Fit(ensemble, tuple(outer), masked)
+
+
+def _some_people(panel: Panel) -> Ints:
+    """Rows of everybody, or of every so many people where there are more rows than are needed."""
+    people = len(panel.persons)
+    keep = max(1, people * MOST_INNER // max(len(panel), 1))
+    if keep >= people:
+        return np.arange(len(panel))
+    return np.flatnonzero(np.isin(panel.code, np.linspace(0, people - 1, keep).astype(np.int64)))
+
+
+def _placed(n: int, rows: Ints, values: Floats) -> Floats:
+    """Values on their rows, nan on all others."""
+    out = np.full(n, np.nan)
+    out[rows] = values
+    return out
 
 
 def _sample(panel: Panel, rows: Mask, *, items: bool) -> Sample:
@@ -210,19 +238,25 @@ def _sample(panel: Panel, rows: Mask, *, items: bool) -> Sample:
     return Sample(panel, history(panel, prior, items=items), prior, rows)
 
 
-def _models(pool: Sequence[Candidate], samples: Sequence[Sample]) -> tuple[dict[str, Model], dict[str, float]]:
+def _models(
+    pool: Sequence[Candidate], samples: Sequence[Sample], spread: Spread
+) -> tuple[dict[str, Model], dict[str, float]]:
     """Fitted candidates by name, and the seconds each took."""
-    models: dict[str, Model] = {}
-    seconds: dict[str, float] = {}
-    for candidate in pool:
-        began = time.perf_counter()
-        models[candidate.name] = candidate.fit(samples)
-        seconds[candidate.name] = time.perf_counter() - began
-    return models, seconds
+    done = spread(_fitted, pool, tuple(samples))
+    names = [c.name for c in pool]
+    return (
+        {n: model for n, (model, _) in zip(names, done, strict=True)},
+        {n: seconds for n, (_, seconds) in zip(names, done, strict=True)},
+    )
+
+
+def _fitted(candidate: Candidate, samples: Sequence[Sample]) -> tuple[Model, float]:
+    began = time.perf_counter()
+    return Sample.fitted(candidate, samples), time.perf_counter() - began
 
 
 def _forecasts(models: Mapping[str, Model], sample: Sample) -> dict[str, Floats]:
-    return {name: model.predict(sample) for name, model in models.items()}
+    return {name: sample.forecast(model) for name, model in models.items()}
 
 
 def _stack(samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]) -> Stack:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from flows.analyse.panel import Floats, run_starts
-from flows.forecast.candidates import Model, Sample
+from flows.forecast.candidates import Model, Sample, Search
 
 DRIFTS = (0.0, 0.001, 0.003, 0.01, 0.03)
 PERSISTENCE = (0.2, 0.4, 0.6, 0.8)
@@ -56,7 +56,7 @@ class SharedFilter:
             error = (part.panel.y - part.prior.mean)[:, None] / part.unit - run(part, params)
             loss += np.sum(error[part.fit & np.isfinite(part.panel.y)] ** 2, axis=0)
         best = int(np.argmin(loss))
-        return FittedFilter(_parameters(grid[[best]], between))
+        return FittedFilter(_parameters(grid[[best]], between), _searched(grid, loss))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +64,21 @@ class FittedFilter:
     """Chosen parameters."""
 
     params: Parameters
+    search: Search = ()
 
     def predict(self, sample: Sample) -> Floats:
         """One-step-ahead means."""
         forecast: Floats = sample.prior.mean + sample.unit * run(sample, self.params)[:, 0]
         return forecast
+
+
+def _searched(grid: Floats, loss: Floats) -> Search:
+    """The best point for each drift and persistence, over what the night and the noise may be."""
+    best: dict[tuple[float, float], int] = {}
+    for k in np.argsort(loss, kind="stable"):
+        best.setdefault((float(grid[k, 0]), float(grid[k, 1])), int(k))
+    names = ("drift", "persistence", "night", "noise")
+    return tuple((dict(zip(names, map(float, grid[k]), strict=True)), float(loss[k])) for k in sorted(best.values()))
 
 
 def _parameters(grid: Floats, between: float) -> Parameters:
@@ -85,7 +95,7 @@ class FittedTail:
 
     def predict(self, sample: Sample) -> Floats:
         """Quantile of every row."""
-        return self.centre.predict(sample) + self.z * sample.history.spread
+        return sample.forecast(self.centre) + self.z * sample.history.spread
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class NormalTail:
 
     def fit(self, samples: Sequence[Sample]) -> Model:
         """Fit the filter."""
-        return FittedTail(SharedFilter().fit(samples), float(stats.norm.ppf(self.quantile)))
+        return FittedTail(Sample.fitted(SharedFilter(), samples), float(stats.norm.ppf(self.quantile)))
 
 
 def _thin(sample: Sample) -> Sample:

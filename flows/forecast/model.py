@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.analyse.panel import Floats, Panel, joined
+from flows.analyse.spread import Spread, in_turn
 from flows.forecast.ensemble import Ensemble, fit
 from flows.forecast.result import Forecast
 from flows.forecast.risk import Risk, fit_risk
@@ -53,9 +54,9 @@ class MoodModel:
         return model
 
 
-def fit_model(panel: Panel, data_hash: str, *, negative: bool) -> MoodModel:
-    """Fit on all answers there are."""
-    done = fit([panel], [split(panel, 1.0)])
+def fit_model(panel: Panel, data_hash: str, *, negative: bool, spread: Spread = in_turn) -> MoodModel:
+    """Fit on all answers there are; `spread` as in `flows.forecast.ensemble.fit`."""
+    done = fit([panel], [split(panel, 1.0)], spread)
     return MoodModel(done.ensemble.anonymous(), fit_risk([panel], negative=negative), panel.target, data_hash)
 
 

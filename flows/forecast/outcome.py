@@ -54,15 +54,18 @@ class Health:
 
 
 def health(outcomes: Sequence[Outcome], backtest_mae: float) -> Health:
-    """Judge forecasts by what came of them; answers of one person hang together, so people are counted."""
-    if not outcomes or backtest_mae <= 0:
-        return Health(len(outcomes), float("nan"), 1.0, float("nan"), 1.0)
+    """Judge forecasts by what came of them; answers of one person hang together, so people are counted.
+
+    Without outcomes everything is as expected; without a backtest (`backtest_mae` nan) the errors are.
+    """
+    if not outcomes:
+        return Health(0, 1.0, 1.0, COVERAGE, 1.0)
     errors, inside = _by_person(outcomes)
+    coverage, coverage_p = float(np.mean([o.inside for o in outcomes])), _p(inside, COVERAGE, "two-sided")
+    if not backtest_mae > 0:  # nan as well: the version was trained on too little for a backtest
+        return Health(len(outcomes), 1.0, 1.0, coverage, coverage_p)
     ratio = float(np.mean([o.error for o in outcomes]) / backtest_mae)
-    coverage = float(np.mean([o.inside for o in outcomes]))
-    return Health(
-        len(outcomes), ratio, _p(errors, backtest_mae, "greater"), coverage, _p(inside, COVERAGE, "two-sided")
-    )
+    return Health(len(outcomes), ratio, _p(errors, backtest_mae, "greater"), coverage, coverage_p)
 
 
 def _by_person(outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from flows.analyse.panel import Floats, Ints, Mask
-from flows.forecast.candidates import Candidate, Model, Sample
+from flows.forecast.candidates import Candidate, Model, Sample, Search
 from flows.forecast.history import CONTEXT, NAMES
 
 PENALTIES = tuple(10.0**e for e in (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5))
@@ -65,6 +65,7 @@ class Linear:
     items: bool
     penalty: float
     base: Model | None = None
+    search: Search = ()
 
     def predict(self, sample: Sample) -> Floats:
         """Forecast of every row."""
@@ -76,7 +77,7 @@ class Linear:
 
 def _base(model: Model | None, sample: Sample) -> Floats:
     """What the columns correct: another model's forecast, or the mean so far."""
-    return sample.history.centre if model is None else model.predict(sample)
+    return sample.history.centre if model is None else sample.forecast(model)
 
 
 def _columns(sample: Sample, base: Floats, *, items: bool) -> Floats:
@@ -97,13 +98,15 @@ class RidgeLags:
 
     def fit(self, samples: Sequence[Sample]) -> Model:
         """Choose the penalty, then fit on all rows that may be learnt from."""
-        base = self.base.fit(samples) if self.base else None
+        base = Sample.fitted(self.base, samples) if self.base else None
         parts = [self._part(s, base) for s in samples]
         x, y, late = (np.concatenate(v) for v in zip(*parts, strict=True))
         size = np.sqrt(np.mean(x * x, axis=0)) + 1e-9
         x = x / size
-        penalty = _penalty(x, y, late) if late.any() and not late.all() else 1000.0
-        return Linear(solve(x.T @ x, x.T @ y, penalty) / size, self.items, penalty, base)
+        search = _penalties(x, y, late) if late.any() and not late.all() else ()
+        # twice the rows, twice the penalty
+        penalty = 2 * min(search, key=lambda tried: tried[1])[0]["penalty"] if search else 1000.0
+        return Linear(solve(x.T @ x, x.T @ y, penalty) / size, self.items, penalty, base, search)
 
     def _part(self, sample: Sample, model: Model | None) -> tuple[Floats, Floats, Mask]:
         base = _base(model, sample)
@@ -134,10 +137,10 @@ def solve(gram: Floats, moment: Floats, penalty: float) -> Floats:
     return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), moment), dtype=np.float64)
 
 
-def _penalty(x: Floats, y: Floats, late: Mask) -> float:
+def _penalties(x: Floats, y: Floats, late: Mask) -> Search:
+    """Squared error of the later half by weights of the earlier half, for every penalty."""
     gram, moment = x[~late].T @ x[~late], x[~late].T @ y[~late]
-    loss = {p: float(np.sum((y[late] - x[late] @ solve(gram, moment, p)) ** 2)) for p in PENALTIES}
-    return 2 * min(loss, key=lambda p: loss[p])  # twice the rows, twice the penalty
+    return tuple(({"penalty": p}, float(np.mean((y[late] - x[late] @ solve(gram, moment, p)) ** 2))) for p in PENALTIES)
 
 
 def threads(rows: int) -> AbstractContextManager[object]:
@@ -151,6 +154,7 @@ class Trees:
 
     trees: HistGradientBoostingRegressor
     base: Model | None = None
+    search: Search = ()
 
     def predict(self, sample: Sample) -> Floats:
         """Forecast of every row."""
@@ -180,13 +184,14 @@ class Boosting:
 
     def fit(self, samples: Sequence[Sample]) -> Model:
         """Choose the number of trees by forward chaining, then grow them."""
-        base = self.base.fit(samples) if self.base else None
+        base = Sample.fitted(self.base, samples) if self.base else None
         parts = [self._part(s, base) for s in samples]
         x, y, weight, late = (np.concatenate(v) for v in zip(*parts, strict=True))
         with threads(len(x)):
-            rounds = self.rounds or self._rounds(x, y, weight, late)
+            search = () if self.rounds else self._staged(x, y, weight, late)
+            rounds = self.rounds or int(min(search, key=lambda t: t[1])[0]["trees"] if search else FEW_ROUNDS)
             trees = self._grown(rounds, x, y, weight)
-        return Trees(trees, base)
+        return Trees(trees, base, search)
 
     def _part(self, sample: Sample, model: Model | None) -> tuple[Floats, Floats, Floats, Mask]:
         part, rows = learnable(sample, MOST_ROWS)
@@ -204,13 +209,13 @@ class Boosting:
         # a quantile of the standardised answer needs no weights, and without them its leaves are found far sooner
         return trees.fit(x, y, sample_weight=weight if self.loss == "squared_error" else None)
 
-    def _rounds(self, x: Floats, y: Floats, weight: Floats, late: Mask) -> int:
-        """Trees with which the earlier half of the rows forecasts the later half best; few data want few trees."""
+    def _staged(self, x: Floats, y: Floats, weight: Floats, late: Mask) -> Search:
+        """Loss of the later half by each number of trees grown on the earlier half; nothing with too few rows."""
         if late.sum() < 100 or (~late).sum() < 100:
-            return FEW_ROUNDS
+            return ()
         trees = self._grown(self.most_rounds, x[~late], y[~late], weight[~late])
-        losses = [self._loss(y[late] - f, weight[late]) for f in trees.staged_predict(x[late])]
-        return max(1, int(np.argmin(losses)) + 1)
+        losses = [self._loss(y[late] - f, weight[late]) / late.sum() for f in trees.staged_predict(x[late])]
+        return tuple(({"trees": float(k)}, loss) for k, loss in enumerate(losses, 1))
 
     def _loss(self, error: Floats, weight: Floats) -> float:
         if self.loss == "squared_error":

@@ -17,7 +17,7 @@ class Verdict:
     """A decision with its reason.
 
     `gain` is how much of the champion's squared error the challenger saves (0.01 = 1%), with the 95% interval over
-    resampled people, or over resampled weeks of a single person.
+    resampled people, or over resampled weeks of a single person. `champion` is the version compared with.
     """
 
     promote: bool
@@ -25,6 +25,7 @@ class Verdict:
     gain: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
+    champion: int | None = None
 
 
 def compare(code: Ints, y: Floats, challenger: Floats, champion: Floats, *, seed: int = 0) -> Verdict:

@@ -9,6 +9,10 @@ import numpy as np
 from flows.analyse.panel import Floats, Ints
 from flows.forecast.intervals import COVERAGE, winkler
 
+DRAWS = 1000
+MIN_PEOPLE = 5
+"""People below which resampling them says nothing."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -34,6 +38,28 @@ def score(y: Floats, forecast: Floats, reference: Floats, wall_s: float = 0.0) -
     base = float(np.sum((y - reference) ** 2))
     skill = 1 - float(np.sum(error**2)) / base if base > 0 else 0.0
     return Score(float(np.mean(np.abs(error))), float(np.sqrt(np.mean(error**2))), skill, wall_s)
+
+
+def over_people(code: Ints, y: Floats, forecast: Floats, reference: Floats, *, seed: int = 0) -> dict[str, float]:
+    """95% intervals of MAE and skill, people being what is resampled; none with fewer than `MIN_PEOPLE` of them.
+
+    Returns
+    -------
+    dict
+        mae_low, mae_high, skill_low, skill_high, or nothing.
+    """
+    people, place = np.unique(code, return_inverse=True)
+    if len(people) < MIN_PEOPLE:
+        return {}
+    error = y - forecast
+    columns = (np.ones(len(y)), np.abs(error), error**2, (y - reference) ** 2)
+    n, absolute, squared, base = (np.bincount(place, weights=c) for c in columns)
+    draws = np.random.default_rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), size=DRAWS)
+    total = draws @ base
+    skill = 1 - (draws @ squared) / np.where(total > 0, total, np.nan)
+    found = {"mae": (draws @ absolute) / (draws @ n), "skill": skill}
+    ends = {"low": 0.025, "high": 0.975}
+    return {f"{name}_{e}": float(np.nanquantile(v, q)) for name, v in found.items() for e, q in ends.items()}
 
 
 def pinball(y: Floats, forecast: Floats, quantile: float) -> float:

@@ -16,6 +16,9 @@ from flows.analyse.panel import Floats, Ints, Mask, run_starts
 STRENGTH = 1000.0
 """Answers that the shared weights count for against a person's own."""
 
+STEADY = 0.1
+"""Share of the typical moment by which weights hold against differences of forecasts that are nearly the same."""
+
 EQUAL = 20_000.0
 """Answers of typical size that equal weights count for against the ones learnt: in combinations of good forecasts equal
 weights are hard to beat, for learnt ones cost more in error than they gain (Clemen 1989; Smith & Wallis 2009)."""
@@ -84,6 +87,13 @@ class Stack:
         return out
 
 
+def _steady(moment: Floats) -> Floats:
+    """The moment with something on its diagonal: what nearly equal forecasts differ by is mostly chance."""
+    m = len(moment)
+    steady: Floats = moment + STEADY * np.trace(moment) / m * np.eye(m)
+    return steady
+
+
 def fit_stack(y: Floats, forecasts: Floats, centre: Floats, unit: float, rows: Mask) -> Stack:
     """Shared weights from forecasts made out of sample.
 
@@ -100,4 +110,4 @@ def fit_stack(y: Floats, forecasts: Floats, centre: Floats, unit: float, rows: M
     moment = x.T @ x / len(d)
     pull = np.sqrt(EQUAL * max(float(np.trace(moment)) / m, 1e-6))
     design, goal = np.vstack([x, pull * np.eye(m)]), np.concatenate([d, np.full(m, pull / m)])
-    return Stack(nnls(design, goal)[0], moment, STRENGTH)
+    return Stack(nnls(design, goal)[0], _steady(moment), STRENGTH)

@@ -14,11 +14,12 @@ from sklearn.linear_model import LogisticRegression
 
 from flows.analyse.drift import item_drift, stability
 from flows.forecast.card import card
-from flows.forecast.intervals import Conformal, fit_conformal, winkler
+from flows.forecast.intervals import TRUST, Conformal, fit_conformal, winkler
 from flows.forecast.model import MoodModel, Next, fit_model, forecast_next
 from flows.forecast.outcome import Outcome, health
 from flows.forecast.promotion import compare
-from flows.forecast.risk import _slope, fit_risk, judge, operating_point
+from flows.forecast.risk import Evidence, Risk, _slope, columns, days_of, fit_risk, judge, operating_point
+from flows.forecast.settle import settle
 from flows.forecast.stack import fit_stack
 from flows.monitor.drift import assess
 
@@ -64,11 +65,28 @@ def test_intervals_are_in_order_and_on_the_scale(values, start):
 
 
 def test_the_shared_correction_is_the_conformal_quantile():
-    """With intervals of no width the starting correction is the 80% quantile of the errors."""
+    """With intervals of no width the starting correction is the share `TRUST` of the 80% quantile of the errors."""
     y = np.arange(-50, 51) / 10
     zero = np.zeros(101)
     found = fit_conformal(y, zero, zero, np.ones(101), np.ones(101, dtype=bool)).start
-    assert np.mean(np.abs(y) <= found) == pytest.approx(0.81, abs=0.02)
+    assert np.mean(np.abs(y) <= found / TRUST) == pytest.approx(0.81, abs=0.02)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(1, 7)), min_size=1, max_size=60), st.floats(1, 7), st.floats(0.1, 3))
+def test_a_median_settles_on_answers_given_before(answers, forecast, spread):
+    """A settled forecast is the forecast itself or an answer its person gave before, at most half a spread away; the
+    answers to come change nothing of it.
+    """
+    y = np.array([np.nan if a is None else float(a) for a in answers])
+    code, ones = np.zeros(len(y), dtype=np.int64), np.ones(len(y))
+    found = settle(code, y, forecast * ones, spread * ones)
+    for k, value in enumerate(found):
+        before = {v for v in y[:k] if np.isfinite(v)}
+        assert value == forecast or (value in before and abs(value - forecast) <= spread / 2 + 1e-12)
+    half = len(y) // 2
+    other = np.concatenate([y[:half], 8 - y[half:]])
+    np.testing.assert_array_equal(settle(code, other, forecast * ones, spread * ones)[: half + 1], found[: half + 1])
 
 
 def test_winkler_by_hand():
@@ -107,6 +125,9 @@ def test_the_operating_point_keeps_its_precision():
     assert y[p >= alarm].mean() == pytest.approx(precision)
     assert precision >= 0.7
     assert np.isnan(operating_point(np.zeros(100), rng.random(100))[0])
+
+
+EVIDENCE = Evidence(40, 800, 120, 0.1, 0.12, 0.1, 0.01, 0.2, 1.0, 0.8, 1.2, ((0.1, 0.1, 80),), 0.5, 0.6, 0.2)
 
 
 def test_risk_needs_people_and_low_days():
@@ -150,6 +171,26 @@ def test_a_saved_version_forecasts_the_same(model, tmp_path):
         assert 1 <= f.low <= f.high <= 7
         assert 1 <= f.mean <= 7
         assert f.model_version == 3
+
+
+@pytest.mark.parametrize(
+    ("skill_low", "slope", "used"),
+    [(0.01, (0.8, 1.2), True), (-0.01, (0.8, 1.2), False), (0.01, (1.1, 1.6), False), (0.01, (0.3, 0.9), False)],
+)
+def test_a_risk_model_that_was_not_shown_to_hold_is_not_used_and_says_so(model, skill_low, slope, used):
+    """Without a Brier skill above 0 and a slope interval over 1 forecasts carry no risk, and the card says why."""
+    width = len(columns(days_of(study(seed=8, people=4), negative=True))[0])
+    evidence = replace(EVIDENCE, skill_low=skill_low, slope_low=slope[0], slope_high=slope[1])
+    line = LogisticRegression().fit(np.random.default_rng(0).normal(size=(40, width)), np.arange(40) % 2)
+    risk = Risk(line, np.ones(width), (0.4, 0.2), negative=True, evidence=evidence)
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    made = forecast_next(
+        replace(model, risk=risk), study(seed=8, people=4), [Next(f"p{k}", at, 493_000.0, 13, 1) for k in range(4)],
+        {f"p{k}": 12 for k in range(4)}, model_id="m", version=1,
+    )  # fmt: skip
+    assert {f.low_risk is not None for f in made} == {used}
+    said = "It is used." if used else "It is not used: it was not shown to be better than the base rate."
+    assert said in card(model.ensemble, None, risk, {}, "kept")
 
 
 def test_a_registered_version_holds_nobody(model):
