@@ -1,4 +1,4 @@
-"""Answers to taps."""
+"""Answers to taps, and to queries nobody can make here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from server.telegram.hub import Call
 from server.telegram.methods.registry import method
 
 ANSWER_LIMIT = 200
+RESULTS_LIMIT = 50
+TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 
 
 @method("answerCallbackQuery", note="a query lives 15 minutes (`--query-lifetime`); Telegram does not say how long")
@@ -21,7 +23,7 @@ def answer_callback_query(call: Call) -> bool:
         call.bot.bot_id,
     )
     if row is None or row[3] < time.time() - call.hub.options.query_lifetime_s:
-        raise BadRequest("query is too old and response timeout expired or query ID is invalid")
+        raise BadRequest(TOO_OLD)
     text = call.params.text("text")
     if len(text) > ANSWER_LIMIT:
         raise BadRequest("MESSAGE_TOO_LONG")
@@ -37,3 +39,13 @@ def answer_callback_query(call: Call) -> bool:
         url=call.params.text("url"),
     )
     return True
+
+
+@method("answerInlineQuery", note="nobody can make an inline query here: every answer is one to a query that is over")
+def answer_inline_query(call: Call) -> bool:
+    """Results of an inline query."""
+    if not call.params.text("inline_query_id"):
+        raise BadRequest("inline_query_id is empty")
+    if len(call.params.array("results", "InlineQueryResult")) > RESULTS_LIMIT:
+        raise BadRequest("RESULTS_TOO_MUCH")
+    raise BadRequest(TOO_OLD)

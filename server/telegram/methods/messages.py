@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from pathlib import Path
 from typing import Any
 
 from server.telegram import markup
@@ -199,6 +200,10 @@ def delete_messages(call: Call) -> bool:
     return True
 
 
+REACTIONS = frozenset((Path(__file__).parents[1] / "reactions.txt").read_text("utf-8").split())
+"""What the Bot API takes as a reaction, without variation selectors."""
+
+
 @method("setMessageReaction")
 def set_message_reaction(call: Call) -> bool:
     """A bot's reaction, which people see."""
@@ -209,6 +214,8 @@ def set_message_reaction(call: Call) -> bool:
         raise BadRequest("REACTIONS_TOO_MANY")
     if any(not isinstance(r, dict) or r.get("type") not in ("emoji", "custom_emoji", "paid") for r in reactions):
         raise BadRequest("invalid reaction type specified")
+    if any(r["type"] == "emoji" and str(r.get("emoji")).replace("\ufe0f", "") not in REACTIONS for r in reactions):
+        raise BadRequest("REACTION_INVALID")
     call.hub.emit(
         "reaction",
         call.bot.bot_id,

@@ -32,6 +32,13 @@ def described(local: Local, method: str, **body: Any) -> tuple[int, str]:
     ("method", "body", "description"),
     [
         ("sendMessage", {"text": "x", "chat_id": 1}, "Bad Request: chat not found"),
+        ("answerInlineQuery", {"results": []}, "Bad Request: inline_query_id is empty"),
+        (
+            "answerInlineQuery",
+            {"inline_query_id": "1", "results": []},
+            "Bad Request: query is too old and response timeout expired or query ID is invalid",
+        ),
+        ("answerInlineQuery", {"inline_query_id": "1", "results": [{}] * 51}, "Bad Request: RESULTS_TOO_MUCH"),
         ("sendMessage", {"text": "x", "chat_id": "@nobody"}, "Bad Request: chat not found"),
         ("sendMessage", {"text": "x", "chat_id": ""}, "Bad Request: chat_id is empty"),
         ("sendMessage", {"text": " \n "}, "Bad Request: message text is empty"),

@@ -105,3 +105,23 @@ def test_only_loopback(tmp_path: Path) -> None:
     """An address others can reach is refused: there are no passwords here."""
     code, said = run("--data", str(tmp_path), "--host", "0.0.0.0", "--port", "0")
     assert (code, "127.0.0.1" in said) == (2, True)
+
+
+def test_reactions_are_those_the_library_knows():
+    """Every emoji python-telegram-bot lists as a reaction is one here, and no other."""
+    from telegram.constants import ReactionEmoji
+
+    from server.telegram.methods.messages import REACTIONS
+
+    assert {emoji.value.replace("\ufe0f", "") for emoji in ReactionEmoji} == REACTIONS
+
+
+def test_a_webhooks_faults_strike_deliveries_only():
+    """A rule for every method leaves the posts of updates alone; one for the webhook touches no call."""
+    faults = Faults()
+    faults.replace([{"method": "*", "status": 500}])
+    assert faults.strike("webhook", 1, "5") is None
+    faults.replace([{"method": "webhook", "twice": True, "times": 1}])
+    assert faults.strike("sendmessage", 1, "5") is None
+    assert faults.strike("webhook", 1, "5").twice
+    assert faults.strike("webhook", 1, "5") is None
