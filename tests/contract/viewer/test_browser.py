@@ -93,7 +93,8 @@ def pages(filled: Filled) -> list[str]:
     return [
         "/", f"/projects/{filled.project}", f"/projects/{filled.project}/experiments?q=run",
         *(f"/tasks/{task}?tab={tab}" for tab in ("overview", "scalars", "plots", "log", "artifacts", "children")),
-        f"/projects/*/compare-experiments;ids={','.join(filled.tasks[:3])}", "/models", f"/models/{filled.models[0]}",
+        f"/projects/*/compare-experiments;ids={','.join(filled.tasks[:3])}",
+        f"/projects/*/compare-models;ids={','.join(filled.models)}", "/models", f"/models/{filled.models[0]}",
         "/pipelines", f"/pipelines/x/experiments/{filled.pipeline}", "/reports", f"/reports/x/{filled.report}",
         "/workers-and-queues", "/settings", "/nothing",
     ]  # fmt: skip

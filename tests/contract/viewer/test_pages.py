@@ -8,7 +8,7 @@ import bcrypt
 import httpx
 import pytest
 
-from tests.contract.viewer.filled import Api, Filled
+from tests.contract.viewer.filled import Api, Filled, plot
 from tests.services import running
 
 pytestmark = pytest.mark.xdist_group("viewer")
@@ -99,6 +99,35 @@ def test_a_comparison_tells_what_differs(filled: Filled, get):
     assert "1 the same" in text
     assert ">+0.1<" in text.replace(" ", "")
     assert ">+0.2<" in text.replace(" ", "")
+
+
+def test_versions_of_a_model_are_compared_by_the_numbers_they_were_registered_with(filled: Filled, get):
+    """Numbers of a registry (`metric.NAME` in the metadata) are metrics with their distance; other metadata stays text."""
+    api = filled.api
+    ids = []
+    for number in (1, 2):
+        told = [
+            {"key": "metric.mae", "type": "str", "value": f"0.{number}"},
+            {"key": "data_hash", "type": "str", "value": f"h{number}"},
+        ]
+        fields = {"name": "versioned", "uri": "file:///m", "project": filled.live, "task": filled.tasks[number - 1]}
+        ids.append(api.call("models.create", metadata=told, **fields)["id"])
+    text = get(f"/projects/*/compare-models;ids={','.join(ids)}").text
+    assert ">mae</th>" in text
+    assert ">+0.1<" in text.replace(" ", "")
+    assert '<td class="value">h2</td>' in text
+    assert "<polyline" in text, "the curves of the tasks that made them"
+
+
+def test_a_figure_reported_as_a_picture_is_shown(filled: Filled, get):
+    """A plot that is one image on the file server is shown as that image; an image from elsewhere is not loaded."""
+    api = filled.api
+    made = api.task(filled.live, "pictured")
+    for name, source in (("own", "http://127.0.0.1:1/p.png"), ("odd", "javascript:alert(1)")):
+        api.events([plot(made, name, {"data": [], "layout": {"images": [{"source": source}]}})])
+    text = get(f"/tasks/{made}?tab=plots").text
+    assert '<img src="http://127.0.0.1:1/p.png" alt="own / v">' in text
+    assert 'src="javascript' not in text
 
 
 def test_a_long_log_is_read_in_pages(filled: Filled, get):

@@ -80,6 +80,12 @@ def test_reports_are_written_kept_and_shown(server):
         "description"
     ]
     assert all(f"]({url})" in described for url in first.values())
+    home = api.call("projects.get_all", name="^Moodflow$", only_fields=["id"])["projects"][0]["id"]
+    project = httpx.get(f"{env['CLEARML_WEB_HOST']}/projects/{home}").text
+    for title, url in first.items():
+        assert f">{title}</a>" in project, "the project's page in the viewer links to each"
+        shown = httpx.get(url)
+        assert (title, shown.status_code, f"<h1>{title}</h1>" in shown.text) == (title, 200, True)
 
 
 def test_a_small_group_is_not_shown(server):
