@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.analyse import change
+from flows.analyse import calibration, change
 from flows.analyse.calibration import stable, summed
 from flows.analyse.change import CHANGE_ALPHA, TREND_ALPHA, changes_of, detect, shift_statistics, threshold, trends_of
 from flows.analyse.daily import Days, daily
@@ -57,6 +57,19 @@ def test_stable_people_are_told_of_nothing(inertia, night, per_day):
     changed, drifted = told(days)
     assert CHANGE_ALPHA + TREND_ALPHA <= 0.05
     assert (changed | drifted).mean() <= beyond_chance(0.05, PEOPLE)
+
+
+@pytest.mark.campaign
+def test_the_thresholds_are_made_by_the_documented_command():
+    """Simulated anew with its seed, the row for ten beeps comes out the same; in full, it is the file's."""
+    people = calibration.PEOPLE if FULL else 500
+
+    def simulated() -> list[float]:
+        cells = [calibration.simulate(calibration._shifts, change.EARLY, 0, 10, phi, people) for phi in calibration.INERTIA]  # fmt: skip
+        return calibration.row(cells, calibration.EARLY_SHARE * CHANGE_ALPHA)
+
+    shipped = change._table()["change"]["early"][calibration.PER_DAY.index(10)]
+    assert simulated() == (shipped if FULL else simulated())
 
 
 @pytest.mark.campaign
