@@ -20,6 +20,7 @@ from flows.clock import SharedClock
 from flows.collect.rows import KEYS
 from flows.forecast import Forecast
 from flows.store import Prompt, Response, Store
+from tests.integration.survey.wire import until
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -196,14 +197,14 @@ def test_messages_go_on_while_clearml_is_away(home, store, monkeypatch):
 
 
 def test_policies_are_compared_as_experiments_and_a_better_one_is_promoted(home, store):
-    """Two registered versions, people drawn by hash, an experiment per arm; who answers more becomes champion."""
+    """Two registered versions, people drawn by hash; after a week the cycle itself compares and promotes the better."""
     from clearml_utils import registry
     from flows import settings as product
     from flows.notify.flow import COMPARISON, choose_policies, compare_policies, notify, register
     from flows.notify.policies import Comparison, arm
     from flows.notify.policy import NAME, Policy
 
-    people = enrol(store, 60)
+    people = enrol(store, 80)  # so many that no draw leaves an arm too small
     analysis = analysed(store, people)
     project = product.load().project
     choose_policies.fn(home / "private.db", project, NOW)
@@ -228,13 +229,77 @@ def test_policies_are_compared_as_experiments_and_a_better_one_is_promoted(home,
                     Response(f"{key}-1", key, person, "mood", survey.version, 1, "complete", 16, beep, at, at, at, at + timedelta(minutes=9), "Europe/Moscow", {})
                 )  # fmt: skip
     later = replace(analysis, reports=tuple(_next_day(r) for r in analysis.reports))
-    verdicts = compare_policies(later, promote=True)
-    assert "more answers" in str(verdicts["2"])
+    assert "more answers" in str(compare_policies(later)["2"])
+    assert registry.champion(NAME, project).version == 1
+    SharedClock(home).set(NOW + timedelta(days=6))
+    notify(later, [])
+    assert registry.champion(NAME, project).version == 1
+    SharedClock(home).set(NOW + timedelta(days=8))
+    notify(later, [])
     champion = registry.champion(NAME, project)
     assert champion is not None
     assert champion.version == 2
     assert store.facts.get(COMPARISON) is None
     assert choose_policies.fn(home / "private.db", project, NOW).champion.policy.variant == "brief"
+
+
+def test_arms_are_experiments_beside_each_other(home, store):
+    """Each arm is a ClearML task with the means of its people; the rollback makes the first champion again."""
+    from clearml_utils import registry
+    from flows import settings as product
+    from flows.notify.comparison import Measured
+    from flows.notify.flow import choose_policies, measure_arm, promote_policy, register
+    from flows.notify.policy import NAME, Policy
+
+    project = product.load().project
+    choose_policies.fn(home / "private.db", project, NOW)
+    register(replace(Policy(), variant="brief"), project)
+    measure_arm("2", [Measured(f"p{k}", "2", 0.5, 10.0 + k, None) for k in range(3)])
+    seen = {"response_rate": 0.5, "latency_minutes": 11.0, "people": 3.0, "policy_version": 2.0}
+    until(lambda: any(seen.items() <= arm.items() for arm in _arms()), 120, "the arm among ClearML's tasks")
+    promote_policy(project, "2", "tried")
+    assert registry.champion(NAME, project).version == 2
+    with pytest.raises(registry.RegistryError, match="no policy version"):
+        promote_policy(project, "9", "tried")
+    assert registry.rollback(NAME, project, "undone").version == 1
+
+
+def _arms():
+    """What ClearML's tasks of arms report, by name."""
+    from clearml import Task
+
+    tasks = Task.query_tasks(task_name="policy-arm", additional_return_fields=["last_metrics"])
+    numbers = [[m for v in (t["last_metrics"] or {}).values() for m in v.values()] for t in tasks]
+    return [{m["variant"]: m["value"] for m in known} for known in numbers]
+
+
+def test_what_is_wrong_with_one_stops_nobody_and_is_told(home, store, caplog):
+    """A language nobody wrote, a timezone that is none, a name of emoji, an answer that is no number: the others hear."""
+    from flows.notify.flow import notify
+
+    people = enrol(store, 5)
+    store.people.change(people[0], language="de")
+    store.people.change(people[1], timezone="")
+    store.people.change(people[2], timezone="Mars/🙂")
+    analysis = analysed(store, people)
+    broken = {people[3]: _unknown}
+    analysis = replace(analysis, reports=tuple(broken.get(r.person, lambda r: r)(r) for r in analysis.reports))
+    counted = notify(analysis, ahead(people))
+    assert {m.person for m in store.messages.all()} == {people[4]}
+    language, none, strange = sorted(counted.problems, key=lambda p: ("language" not in p, "no timezone" not in p))
+    assert "no wording in language 'de'" in language
+    assert people[1] in none
+    assert "/timezone" in none
+    assert people[2] in strange
+    assert "IANA" in strange
+    for problem in counted.problems:
+        assert f"message not written: {problem}" in caplog.text
+
+
+def _unknown(report):
+    """A report of which nothing is a number."""
+    nan = float("nan")
+    return replace(report, series=tuple((at, nan) for at, _ in report.series), n_answers=0, compliance=nan)
 
 
 def _next_day(report):
