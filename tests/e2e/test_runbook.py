@@ -26,15 +26,36 @@ def commands() -> list[str]:
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines() if line]
 
 
+def watched(folder: Path) -> dict[str, str]:
+    """Environment in which Python notes and refuses what would leave this machine."""
+    (folder / "outward").touch()
+    return {"PYTHONPATH": str(Path(__file__).parent / "watched"), "OUTWARD_LOG": str(folder / "outward")}
+
+
+def test_what_leaves_the_machine_is_noticed(tmp_path):
+    """The watch of the next test sees an address and a name, refuses both, and lets loopback pass."""
+    code = """
+import contextlib, socket
+for where in (("192.0.2.1", 9), ("example.invalid", 9), ("127.0.0.1", 9), ("localhost", 9)):
+    with contextlib.suppress(OSError):
+        socket.create_connection(where, timeout=1)
+"""
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **watched(tmp_path)}, check=True, timeout=60)
+    noted = [line.split()[1] for line in (tmp_path / "outward").read_text().splitlines()]
+    assert set(noted) == {"192.0.2.1", "example.invalid"}
+
+
 def test_every_command_of_the_runbook_works(tmp_path, prefect_server):
-    """Each exits 0 (or says by 1 what it found), prints no traceback, and the second push copies nothing."""
+    """Each exits 0 (or says by 1 what it found), prints no traceback, leaves this machine with no connection, and the
+    second push copies nothing.
+    """
     home, backups = tmp_path / "home", tmp_path / "backups"
     home.mkdir(mode=0o700)
     Store.open(home / "private.db").close()
     done: dict[str, list[str]] = {}
     with (
-        running("server.embedded", tmp_path / "a", PORTS) as source,
-        running("server.embedded", tmp_path / "b", PORTS) as other,
+        running("server.embedded", tmp_path / "a", PORTS, **watched(tmp_path)) as source,
+        running("server.embedded", tmp_path / "b", PORTS, **watched(tmp_path)) as other,
     ):
         here, there = address(source), address(other)
         target = tmp_path / "target"
@@ -48,6 +69,7 @@ def test_every_command_of_the_runbook_works(tmp_path, prefect_server):
         target.write_text("".join(f"CLEARML_{name}={getattr(there, key)}\n" for name, key in names.items()))
         env = {
             **os.environ,
+            **watched(tmp_path),
             **{f"CLEARML_{name}": getattr(here, key) for name, key in names.items()},
             "CLEARML_WEB_HOST": source.ready["urls"]["web"],
             "MOODFLOW_HOME": str(home),
@@ -72,3 +94,4 @@ def test_every_command_of_the_runbook_works(tmp_path, prefect_server):
     assert json.loads(done["python -m clearml_utils status"][0])["waiting"] == 0
     assert not [line for line in done['moodflow push --to "$TARGET"'][1].splitlines() if line.startswith("copied")]
     assert (home / "private.db").exists()
+    assert (tmp_path / "outward").read_text() == ""
