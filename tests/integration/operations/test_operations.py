@@ -36,6 +36,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 pytestmark = [
     pytest.mark.campaign,
     pytest.mark.xdist_group("operations"),
+    pytest.mark.timeout(7200 if FULL else 1800),
 ]
 
 
