@@ -1,17 +1,13 @@
 """From spooled records to calls, so that repeating any of them changes nothing.
 
 ClearML's `tasks.create` takes no key. So every task carries the system tag `prefect:<run id>`; it is looked up before
-it is
-created, many at a time. Scalars, plots, artifacts and properties overwrite themselves. Console lines do not: after a
-send whose
-end is unknown, the server is asked which of them it has.
+it is created, many at a time. Scalars, plots, artifacts and properties overwrite themselves. Console lines do not:
+after a send whose end is unknown, the server is asked which of them it has.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from clearml_utils.connection import Connection
-from clearml_utils.errors import Rejected
+from clearml_utils.errors import Rejected, Unreachable
 from clearml_utils.names import safe_file, safe_name, safe_segment
+from clearml_utils.projects import Projects as Projects  # noqa: PLC0414 - also found here
 from clearml_utils.spool import Op, Segment
+from clearml_utils.suspects import Suspects
 
 MARK = "prefect:"
 OURS = "prefect"
@@ -30,6 +28,8 @@ _PAGE = 200
 _EVENTS = 1_000
 _IDS = 20_000
 _SIDE_BY_SIDE = 3
+_SMALL = 200_000
+_FILES = 50
 
 
 class Held(Exception):
@@ -74,44 +74,6 @@ def _all_tasks(connection: Connection, system_tags: list[str], **where: Any) -> 
         page += 1
 
 
-class Projects:
-    """Project ids by name, made when missing."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._ids: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def id(self, name: str, system_tags: Sequence[str] = ()) -> str:
-        """Id of the project `name`; two that make it at once end with the same."""
-        with self._lock:
-            if name not in self._ids:
-                self._ids[name] = self._find(name) or self._create(name, system_tags)
-            return self._ids[name]
-
-    def pipeline(self, project: str, flow: str) -> str:
-        """Id of the hidden project that makes `flow` a line of the Pipelines page."""
-        self.id(f"{project}/.pipelines", ["hidden"])
-        return self.id(f"{project}/.pipelines/{safe_segment(flow)}", ["pipeline", "hidden"])
-
-    def _find(self, name: str) -> str | None:
-        found = self._connection.call(
-            "projects.get_all", name=f"^{re.escape(name)}$", search_hidden=True, only_fields=["id", "name"]
-        )["projects"]
-        return next((str(p["id"]) for p in found if p["name"] == name), None)
-
-    def _create(self, name: str, system_tags: Sequence[str]) -> str:
-        try:
-            return str(
-                self._connection.call("projects.create", name=name, description="", system_tags=list(system_tags))["id"]
-            )
-        except Rejected:
-            found = self._find(name)
-            if found is None:
-                raise
-            return found
-
-
 class Delivery:
     """Carries out spooled records over one connection."""
 
@@ -120,6 +82,9 @@ class Delivery:
         self.projects = Projects(connection)
         self.ids: dict[str, str] = {}
         self._folded: set[int] = set()
+        self._stored: dict[int, str] = {}
+        self._suspects = Suspects()
+        self.again: Unreachable | None = None
 
     def batch(self, segment: Segment, ops: Sequence[Op]) -> list[tuple[Op, Rejected]]:
         """Deliver `ops` of `segment`; those the server refuses for good are returned, those that wait are left.
@@ -130,24 +95,27 @@ class Delivery:
             What was delivered until then is forgotten by the segment, the rest stays.
         """
         segment.trying(ops)
+        self._suspects.begin()
         self._folded.clear()
+        self._store_together(ops)
         refused: list[tuple[Op, Rejected]] = []
         held = self._open(segment, ops, refused)
         rest = [op for op in ops if op.kind != "open" and op.run not in held]
         there = [op for op in rest if self._has(segment, op.run)]
-        self._events(segment, [op for op in there if op.kind == "events"], refused)
+        stuck = self._events(segment, [op for op in there if op.kind == "events"], refused)
         runs: dict[str, list[Op]] = {}
         for op in there:
-            if op.kind != "events":
+            if op.kind != "events" and op.run not in stuck:
                 runs.setdefault(op.run, []).append(op)
         last = [r for r, mine in runs.items() if any(op.kind == "graph" for op in mine)]  # it names all the others
         self._each(lambda run: self._rest(segment, runs[run], refused), [r for r in runs if r not in last])
         self._each(lambda run: self._rest(segment, runs[run], refused), last)
         for op in rest:
-            if op not in there and time.time() - op.at > _PATIENCE_SECONDS:
+            if op.run not in self.ids and time.time() - op.at > _PATIENCE_SECONDS:
                 refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
                 segment.done([op])
-        return refused
+        aside, self.again = self._suspects.verdict()
+        return refused + aside
 
     def _rest(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> None:
         """What one run has to tell, in order."""
@@ -155,8 +123,12 @@ class Delivery:
             try:
                 if op.seq not in self._folded:
                     _STEPS[op.kind](self, segment, op, self.ids[op.run])
+                self._suspects.taken(op)
             except Rejected as error:
                 refused.append((op, error))
+            except Unreachable as error:
+                self._suspects.met(op, error)
+                return
             self._folded.discard(op.seq)
             segment.done([op])
             _remove(op.body.get("file"))
@@ -194,7 +166,12 @@ class Delivery:
                 if op.run not in self.ids:
                     self._create(segment, op, files.get(op.run, []))
                 self._start(op, found.get(op.run))
+                self._suspects.taken(op)
             except Held:
+                held.add(op.run)
+                return
+            except Unreachable as error:
+                self._suspects.met(op, error)
                 held.add(op.run)
                 return
             except Rejected as error:
@@ -265,20 +242,42 @@ class Delivery:
 
     # Events
 
-    def _events(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> None:
+    def _events(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> set[str]:
+        """Send console lines, points and plots of many runs together; the runs whose could not be."""
+        stuck: set[str] = set()
         for part in _chunks(ops):
-            rows: list[dict[str, Any]] = []
-            for op in part:
-                events = op.body["events"]
-                if op.tried:
-                    events = self._unseen(self.ids[op.run], events)
-                rows += [{**event, "task": self.ids[op.run]} for event in events]
-            if rows:
-                try:
-                    self.connection.lines("events.add_batch", rows)
-                except Rejected as error:
-                    refused += [(op, error) for op in part]
-            segment.done(part)
+            try:
+                self._send(segment, part)
+            except (Rejected, Unreachable) as error:
+                if isinstance(error, Unreachable) and not error.answered:
+                    raise
+                for op in part:  # one of them is it; the others must not suffer for it
+                    self._one(segment, op, refused, stuck)
+        return stuck
+
+    def _one(self, segment: Segment, op: Op, refused: list[tuple[Op, Rejected]], stuck: set[str]) -> None:
+        if op.run in stuck:
+            return
+        try:
+            self._send(segment, [op])
+            self._suspects.taken(op)
+        except Rejected as error:
+            refused.append((op, error))
+            segment.done([op])
+        except Unreachable as error:
+            self._suspects.met(op, error)
+            stuck.add(op.run)
+
+    def _send(self, segment: Segment, ops: Sequence[Op]) -> None:
+        rows: list[dict[str, Any]] = []
+        for op in ops:
+            events = op.body["events"]
+            if op.tried:
+                events = self._unseen(self.ids[op.run], events)
+            rows += [{**event, "task": self.ids[op.run]} for event in events]
+        if rows:
+            self.connection.lines("events.add_batch", rows)
+        segment.done(ops)
 
     def _unseen(self, task: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """`events` without the console lines the server already has."""
@@ -305,8 +304,7 @@ class Delivery:
 
     def artifact(self, segment: Segment, op: Op, task: str) -> None:  # noqa: ARG002 - one signature for all steps
         """Upload a file and list it under the task's artifacts."""
-        entry = self._entry(op)
-        self.connection.call("tasks.add_or_update_artifacts", task=task, artifacts=[entry], force=True)
+        self.connection.call("tasks.add_or_update_artifacts", task=task, artifacts=[self._entry(op)], force=True)
 
     def _entry(self, op: Op) -> dict[str, Any]:
         """Upload the file of an artifact; what is to be said of it."""
@@ -315,7 +313,7 @@ class Delivery:
             "key": body["key"],
             "type": body["type"],
             "mode": "output",
-            "uri": self._upload(body, "artifacts"),
+            "uri": self._stored.get(op.seq) or self._upload(body, "artifacts"),
             "content_size": body.get("size") or 0,
             "hash": body.get("hash") or "",
             "timestamp": int(op.at),
@@ -330,6 +328,7 @@ class Delivery:
         plot = {
             "data": [],
             "layout": {
+                "title": str(op.body["title"]),  # the web app draws no plot of a page that has one without a title
                 "xaxis": {"visible": False, "range": [0, width]},
                 "yaxis": {"visible": False, "range": [0, height], "scaleanchor": "x"},
                 "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
@@ -415,8 +414,22 @@ class Delivery:
     def _upload(self, body: dict[str, Any], folder: str) -> str:
         if not body.get("file"):
             return ""
-        path = f"{safe_file(body['project'])}/{body['run']}/{folder}/{safe_file(body['key'])}{body['suffix']}"
-        return self.connection.upload(path, Path(body["file"]), body["content_type"])
+        return self.connection.upload(_place(body, folder), Path(body["file"]), body["content_type"])
+
+    def _store_together(self, ops: Sequence[Op]) -> None:
+        """Upload the small files of many artifacts in a few requests."""
+        self._stored.clear()
+        small = [
+            op for op in ops if op.kind == "artifact" and op.body.get("file") and (op.body.get("size") or 0) < _SMALL
+        ]
+        for start in range(0, len(small), _FILES):
+            part = small[start : start + _FILES]
+            files = [(_place(op.body, "artifacts"), Path(op.body["file"]), op.body["content_type"]) for op in part]
+            try:
+                urls = self.connection.upload_many(files)
+            except Rejected:  # one of them; each is tried by itself later, and the one is told
+                continue
+            self._stored.update(zip((op.seq for op in part), urls, strict=True))
 
     def _project_of(self, task: str) -> str:
         got = self.connection.call("tasks.get_all", id=[task], only_fields=["project"], search_hidden=True)["tasks"]
@@ -437,6 +450,11 @@ _FINAL = {
     "failed": ("tasks.failed", "failed"),
     "stopped": ("tasks.stopped", "stopped"),
 }
+
+
+def _place(body: dict[str, Any], folder: str) -> str:
+    """Path of an artifact's file on the file server: the same at every try."""
+    return f"{safe_file(body['project'])}/{body['run']}/{folder}/{safe_file(body['key'])}{body['suffix']}"
 
 
 def hyperparams(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:

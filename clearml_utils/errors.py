@@ -42,11 +42,21 @@ class BadCredentials(TrackingError):
 
 
 class Unreachable(TrackingError):
-    """No usable answer; `maybe_done` says that the request may have been carried out all the same."""
+    """No usable answer.
 
-    def __init__(self, what: str, *, where: str = "", hint: str = "", maybe_done: bool = True) -> None:
+    Attributes
+    ----------
+    maybe_done
+        The request may have been carried out all the same.
+    answered
+        The server is there: it answered with an error of its own.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", hint: str = "", maybe_done: bool = True, answered: bool = False
+    ) -> None:
         super().__init__(what, where=where, hint=hint)
-        self.maybe_done = maybe_done
+        self.maybe_done, self.answered = maybe_done, answered
 
 
 class Rejected(TrackingError):

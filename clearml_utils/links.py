@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from typing import TYPE_CHECKING
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect.artifacts import Artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_UI_URL
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("clearml_utils")
 _WAITING: dict[str, contextvars.Context] = {}
+_LINKING: list[threading.Thread] = []
+_PATIENCE_SECONDS = 0.3
 
 
 def flow_run_url(run: str) -> str:
@@ -35,28 +41,60 @@ def later(rec: Recorder, run: str) -> None:  # noqa: ARG001 - the recorder names
         _WAITING[run] = contextvars.copy_context()
 
 
+def known(rec: Recorder, ids: Mapping[str, str]) -> None:
+    """These flow runs have a ClearML id now: link them beside the flow, while Prefect's server is not yet busy.
+
+    At a flow's end Prefect's server still works through the events of its task runs, for seconds on SQLite; a link
+    made then would make the flow wait for all of them.
+    """
+    for run in [run for run in list(_WAITING) if run in ids]:
+        thread = threading.Thread(
+            target=_try, args=(rec, run, ids[run], _WAITING.pop(run)), name="clearml-utils-link", daemon=True
+        )
+        _LINKING.append(thread)
+        thread.start()
+
+
 def finish(rec: Recorder) -> None:
-    """Link what is known by now; a link that cannot be made is not worth a failure."""
-    for run, context in list(_WAITING.items()):
-        task = rec.clearml_id(run)
-        _WAITING.pop(run, None)
-        if task is None:
-            continue
+    """Link what is known by now, and wait for links on their way, but not for ever."""
+    known(rec, rec.ids)
+    _WAITING.clear()
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while _LINKING:
+        _LINKING.pop().join(max(0.0, end - time.monotonic()))
+
+
+def _try(rec: Recorder, run: str, task: str, context: contextvars.Context) -> None:
+    """Link; one that cannot be made is not worth a failure."""
+    try:
         try:
             context.run(_link, rec, run, task)
-        except Exception as error:  # noqa: BLE001 - Prefect's API may fail in many ways, none of them the flow's
-            log.warning("flow run %s has no link to ClearML task %s: %s", run, task, type(error).__name__)
+        except RuntimeError:  # the flow is over, and its client closed
+            context.run(_link, rec, run, task, own=True)
+    except Exception as error:  # noqa: BLE001 - Prefect's API may fail in many ways, none of them the flow's
+        log.warning("flow run %s has no link to ClearML task %s: %s", run, task, type(error).__name__)
 
 
-def _link(rec: Recorder, run: str, task: str) -> None:
+def _link(rec: Recorder, run: str, task: str, *, own: bool = False) -> None:
     url = task_url(rec, task)
-    with get_client(sync_client=True) as client:
+    with _client(own=own) as client:
         client.update_flow_run_labels(flow_run_id=UUID(run), labels={"clearml.task": task, "clearml.url": url})
         artifact = Artifact(
             key=f"clearml-{task}", type="markdown", description="ClearML", data=f"[ClearML task {task}]({url})"
         )
         created = artifact.model_dump(exclude_none=True) | {"flow_run_id": run}
         client.request("POST", "/artifacts/", json=created)
+
+
+@contextmanager
+def _client(*, own: bool) -> Iterator[Any]:
+    """The flow's own client, which is open; asynchronous flows have none that serves here."""
+    context = FlowRunContext.get()
+    if not own and context is not None and isinstance(context.client, SyncPrefectClient):
+        yield context.client
+        return
+    with get_client(sync_client=True) as client:
+        yield client
 
 
 def task_url(rec: Recorder, task: str) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from clearml_utils import links
 from clearml_utils.connection import Connection, configured
 from clearml_utils.errors import BadCredentials, NotConfigured, TrackingError
 from clearml_utils.options import Options
@@ -317,6 +318,7 @@ class Recorder:
     def learned(self, ids: dict[str, str]) -> None:
         """The sender met these."""
         self.ids.update(ids)
+        links.known(self, ids)
         while len(self.ids) > _IDS:
             self.ids.pop(next(iter(self.ids)))
 

@@ -32,7 +32,9 @@ _SHAPES = (
     re.compile(
         r"(?i)(?<![a-z])(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)['\"]?\s*[=:]\s*['\"]?([^\s'\",;)}]{4,})"
     ),
-    re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w"),  # e-mail
+    re.compile(
+        r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]*\w"
+    ),  # e-mail; looked for once a word, or long ones take for ever
     re.compile(r"(?<![\w.:-])\+\d[\d ()-]{8,14}\d(?![\w:-])"),  # telephone
 )
 _REMEMBERED = 4096

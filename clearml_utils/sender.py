@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clearml_utils.delivery import Delivery
 from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
-from clearml_utils.spool import Segment
+from clearml_utils.spool import REFUSED, Segment
 
 if TYPE_CHECKING:
     from clearml_utils.recorder import Recorder
@@ -149,12 +149,17 @@ class Sender:
         refused = self._delivery.batch(segment, ops)
         self._recorder.learned({op.run: self._delivery.ids[op.run] for op in ops if op.run in self._delivery.ids})
         for op, error in refused:
-            log.warning("ClearML refused a record of run %s (%s): %s", op.run, op.kind, error)
             segment.bury(op, str(error))
+            kept = segment.path.parent / REFUSED
+            log.error(
+                "ClearML refused a record of run %s (%s); it is set aside in %s: %s", op.run, op.kind, kept, error
+            )
         self._recorder.measured(segment.size())
         with self._cond:
             self.delivered += len(ops)
             self._cond.notify_all()
+        if self._delivery.again is not None:
+            raise self._delivery.again
         return segment.pending() < before
 
     def _ping(self) -> None:

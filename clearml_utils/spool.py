@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+REFUSED = "refused.jsonl"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ops(
     seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
@@ -136,7 +137,7 @@ class Segment:
     def bury(self, op: Op, reason: str) -> None:
         """Set aside what the server will never take, in `refused.jsonl` beside the segments."""
         row = {"run": op.run, "kind": op.kind, "reason": reason, "body": op.body, "at": op.at}
-        with (self.path.parent / "refused.jsonl").open("a") as file:
+        with (self.path.parent / REFUSED).open("a") as file:
             file.write(json.dumps(row, default=str)[:20_000] + "\n")
         self.done([op])
 

@@ -29,6 +29,10 @@ class Proxy:
         """Stop listening."""
         self._listener.close()
 
+    def _answer(self, request: bytes) -> bytes | None:
+        """What the proxy says itself; None where the server is to be asked."""
+        return None
+
     def _accept(self) -> None:
         while True:
             try:
@@ -48,6 +52,9 @@ class Proxy:
                     what = self._plan(self._count)
                     self.seen.append(what)
                 if what == "refuse":
+                    return
+                if (own := self._answer(request)) is not None:
+                    client.sendall(own)
                     return
                 with socket.create_connection(self._target) as server:
                     server.sendall(_closing(request))

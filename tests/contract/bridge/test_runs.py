@@ -70,10 +70,15 @@ def test_links_go_both_ways(tracked: Reader):
     (child,) = tracked.children(run)
     assert properties(child)["prefect_flow_run"] == str(run)
     with get_client(sync_client=True) as client:
+        end = time.monotonic() + 120  # a link is made beside the flow, which does not wait for it for long
+        while "clearml.task" not in client.read_flow_run(run).labels and time.monotonic() < end:
+            time.sleep(0.1)
         assert client.read_flow_run(run).labels["clearml.task"] == controller["id"]
-        artifacts = client.request(
-            "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run)]}}}
-        ).json()
+        artifacts: list[dict[str, str]] = []
+        while not artifacts and time.monotonic() < end:
+            artifacts = client.request(
+                "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run)]}}}
+            ).json()
     assert any(controller["id"] in a["data"] for a in artifacts)
 
 
@@ -456,5 +461,11 @@ def test_no_thread_is_left_behind(tracked: Reader):
     def short():
         double(1)
 
+    def ours() -> list[str]:
+        return [t.name for t in threading.enumerate() if "clearml" in t.name.lower()]
+
     short()
-    assert [t.name for t in threading.enumerate() if "clearml" in t.name.lower()] == []
+    end = time.monotonic() + 120  # a link on its way ends by itself
+    while ours() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert ours() == []

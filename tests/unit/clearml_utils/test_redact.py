@@ -63,6 +63,12 @@ def test_a_secret_once_seen_is_masked_for_ever(secret: str):
     assert secret not in redactor.text(f"could not use {secret} there")
 
 
+def test_a_long_word_is_no_trouble():
+    """A million characters without a space are looked through once, and an address at their end is masked."""
+    assert Redactor({}).text("x" * 1_000_000 + "@example.org") == MASK
+    assert Redactor({}).text("x" * 1_000_000) == "x" * 1_000_000
+
+
 def test_secrets_inside_structures():
     """Names count at every level; secret types count anywhere."""
 
