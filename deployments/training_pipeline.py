@@ -3,14 +3,15 @@
 Without `--local` the controller and its steps are put into a queue, for `clearml-agent`s that share the disk.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clearml import PipelineController
-
+from clearml_utils.own_process import report_in_process
 from flows import settings as product
+
+if TYPE_CHECKING:
+    from clearml import PipelineController
 
 PIPELINE = "training"
 VERSION = "1.0.0"
@@ -50,8 +51,12 @@ def register_step(data_hash: str, folder: str, metrics: dict) -> int:  # type: i
     return register(data_hash, folder, metrics, task.id if task else None)
 
 
-def build(study: str, target: str, folder: str, polarity: str = "negative") -> PipelineController:
+def build(study: str, target: str, folder: str, polarity: str = "negative") -> "PipelineController":
     """Build the pipeline; its parameters may be changed when it is started from the web application."""
+    from clearml import PipelineController, Task  # noqa: PLC0415 - after its configuration is in place
+
+    # the code is installed where agents are; without this they would look for this very commit in a repository
+    Task.force_store_standalone_script()
     pipe = PipelineController(
         name=PIPELINE, project=product.load().project, version=VERSION, add_pipeline_tags=True, pool_frequency=0.02
     )
@@ -88,7 +93,10 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="Run it here, steps as processes of this machine.")
     parser.add_argument("--queue", default="default", help="Queue of the steps and the controller.")
     given = parser.parse_args()
-    folder = given.folder or product.load().home / "training"
+    home = product.load().home
+    folder = given.folder or home / "training"
+    home.mkdir(parents=True, exist_ok=True)
+    report_in_process(home)
     pipe = build(str(given.study.resolve()), given.target, str(folder.resolve()), given.polarity)
     if given.local:
         pipe.start_locally(run_pipeline_steps_locally=True)
