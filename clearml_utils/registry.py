@@ -37,10 +37,10 @@ from typing import Any
 
 from clearml_utils import capture, promotions
 from clearml_utils.connection import Connection
-from clearml_utils.delivery import Projects
 from clearml_utils.errors import RegistryError, Rejected
 from clearml_utils.names import safe_file, safe_name, safe_segment
 from clearml_utils.options import Options
+from clearml_utils.projects import Projects
 from clearml_utils.promotions import CANDIDATE, CHAMPION, STAGES, Promotion
 
 SETTLE_SECONDS = 0.2
