@@ -249,11 +249,7 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        # runs tell Prefect and ClearML what they do; this terminal hears warnings only
         "PREFECT_LOGGING_LEVEL": environment.get("PREFECT_LOGGING_LEVEL", "WARNING"),
-        "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
-        "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     }
     stack.urls["Prefect"] = address
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]

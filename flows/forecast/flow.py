@@ -237,7 +237,9 @@ def decide(
     champion = registry.champion(NAME, settings.project)
     if verdict is None or verdict.champion != (champion.version if champion else None):
         verdict = _verdict(beeps, champion, result)
-    current_record().text(f"version {version.version} {verdict.reason}")
+    record = current_record()
+    record.text(f"version {version.version} {verdict.reason}")
+    record.values({"version": version.version, "promoted": float(verdict.promote)})
     if not verdict.promote and champion is not None:
         return champion
     return registry.promote(version, verdict.reason, expected=champion)

@@ -86,6 +86,7 @@ def test_a_cleared_or_deleted_queue_lets_its_tasks_go(server: Client) -> None:
     assert server.error("queues.delete", {"queue": queue})[1] == 702
     assert server.call("queues.delete", queue=queue, force=True) == {"deleted": 1}
     assert server.call("tasks.get_by_id", task=first)["task"]["status"] == "created"
+    server.call("tasks.enqueue", task=first, queue=server.call("queues.create", name="kept")["id"])
     metrics = server.call(
         "queues.get_queue_metrics", from_date=time.time() - 600, to_date=time.time() + 60, interval=60
     )

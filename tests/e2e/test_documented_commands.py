@@ -19,7 +19,7 @@ from tests import services
 from tests.architecture.documented import EXECUTED, ROOT, STACK, fences
 from tests.e2e.test_whole_path import Demo, start, stop
 
-pytestmark = [pytest.mark.xdist_group("documented"), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1500)]
 PATIENCE = 600
 SERVERS = {
     "server.embedded": ("--api-port", "0", "--files-port", "0", "--web-port", "0"),

@@ -154,7 +154,6 @@ def check_one_child_per_task_run(demo: Demo):
     ]
     told = {t["name"]: bool(t["last_metrics"] or t["execution"].get("artifacts")) for t in children}
     assert [name for name, something in told.items() if not something] == []
-    assert [t["name"] for t in children if not demo.clearml("events.get_task_log", task=t["id"])["total"]] == []
     flows = demo.runs("flow_runs")
     assert {f["name"] for f in flows if f["state"]["type"] == "COMPLETED" and f["id"] not in flow_of} == set()
 

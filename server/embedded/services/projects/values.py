@@ -167,9 +167,9 @@ def get_task_parents(call: Call) -> dict[str, Any]:
         sql, values = matching("up.name", str(body["task_name"]))
         where.add(sql, *values)
     rows = call.db.execute(
-        "SELECT DISTINCT up.id, up.name, project.id AS project, project.name AS project_name FROM task"  # noqa: S608 - as above
+        "SELECT DISTINCT up.id, up.name, up.seq, project.id AS project, project.name AS project_name FROM task"  # noqa: S608 - as above
         " JOIN task AS up ON up.id = task.parent LEFT JOIN project ON project.id = up.project"
-        f" WHERE {where.sql} ORDER BY up.name, up.id",
+        f" WHERE {where.sql} ORDER BY up.name, up.seq",
         where.values,
     )
     parents = []
