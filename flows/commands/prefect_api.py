@@ -34,7 +34,7 @@ class _Patient(httpx.HTTPTransport):
 
 def client(environment: Mapping[str, str] = os.environ) -> httpx.Client:
     """HTTP client of the Prefect API that `PREFECT_API_URL` names."""
-    return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=60, transport=_Patient())
+    return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=180, transport=_Patient())
 
 
 def make_pool(environment: Mapping[str, str], pool: str) -> None:

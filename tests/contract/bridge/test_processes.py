@@ -134,7 +134,6 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
     assert (controller["status"], controller["status_reason"]) == ("stopped", "cancelled")
     (child,) = tracked.children(run)
     assert child["status"] in {"stopped", "failed"}, child["status_reason"]
-    assert _running(tracked) == []
 
 
 def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, tmp_path: Path, monkeypatch):

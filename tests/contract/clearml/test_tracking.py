@@ -88,7 +88,7 @@ def test_many_tasks_of_one_process_keep_apart(scenario: Scenario) -> None:
             task.flush(wait_for_uploads=True)
             task.mark_completed() if n % 2 else task.mark_failed(status_reason="even")
             return task.id
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(4) as pool:
             ids = list(pool.map(one, range(16)))
         children = Task.get_tasks(task_filter={"parent": parent.id, "order_by": ["name"]})
         answer(
