@@ -13,7 +13,7 @@ from uuid import UUID
 
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, SyncClientContext
 from prefect.settings import PREFECT_UI_URL
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _client(*, own: bool) -> Iterator[Any]:
     if not own and context is not None and isinstance(context.client, SyncPrefectClient):
         yield context.client
         return
+    # in this copy of the flow's context: else its closed client is given again
+    SyncClientContext.__var__.set(None)  # type: ignore[arg-type]
     with get_client(sync_client=True) as client:
         yield client
 
