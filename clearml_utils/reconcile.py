@@ -248,6 +248,11 @@ def complete(rec: Recorder, flow_run: str, wait: float = 0.0, ends: Mapping[str,
     for run in missing:
         _create(rec, run, flow_run, context)
     steps = {str(r.id): _step(r, nested.get(str(r.id))) for r in runs}
+    seen = rec.graphs.get(flow_run, Graph()).steps  # what ended in this process, Prefect may hear of late
+    apart = {str(child.id) for child in nested.values()}
+    steps |= {
+        run: step for run, step in seen.items() if run not in apart and (run not in steps or steps[run].ended is None)
+    }
     for run, end in (ends or {}).items():
         if run in steps:
             steps[run].status = end.shown

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from importlib import import_module
 from typing import Annotated
 
 import pytest
@@ -262,6 +263,22 @@ def test_a_failed_task_says_why(tracked: Reader):
     assert "no such thing" in child["status_message"]
     assert "Traceback" in "".join(tracked.log(child))
     assert tracked.of(run)["status"] == "failed"
+    assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
+
+
+def test_the_graph_keeps_what_prefect_has_not_heard_of_yet(tracked: Reader, monkeypatch: pytest.MonkeyPatch):
+    """Prefect hears of task runs by events, late where it is busy: what this process saw stays in the graph."""
+
+    @task
+    def broken() -> None:
+        raise KeyError("no such thing")
+
+    @flow(project="Bridge")
+    def failing():
+        broken()
+
+    monkeypatch.setattr(import_module("clearml_utils.reconcile"), "_settled_runs", lambda *_: [])
+    run = failing(return_state=True).state_details.flow_run_id
     assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
 
 
