@@ -31,8 +31,8 @@ def up(env: EnvFile = HERE / ".env", conf: Conf = HERE / "clearml.conf", host: s
             f"{env} is missing, but the server was set up before ({HERE / 'config'}): new secrets would lock it out. "
             "Put the file back; to begin anew, move config/ away and remove the volumes"
         )
-    values = environment.ensure(env, host)
     docker.require()
+    values = environment.ensure(env, host)
     changed = configuration.ensure(HERE / "config", values)
     docker.compose(env, "up", "--detach", "--wait")
     if changed:

@@ -6,7 +6,7 @@ Runs against any endpoint that speaks the API, and changes nothing the second ti
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 
 from server.official import configuration
-from server.official.errors import ClocksDisagree, LoginRefused, NotReady
+from server.official.environment import keep
+from server.official.errors import ClocksDisagree, ConfTaken, LoginRefused, NotReady
 
 PROJECTS = ("Moodflow",)
 QUEUES = ("default", "services", "moodflow")
@@ -56,13 +57,13 @@ class Api:
             If the server's clock is over a minute away from this machine's.
         """
         answer = self._http.post("/auth.login", auth=(user, password))
+        _compare_clocks(answer.headers.get("date"))  # first: a clock that is wrong is why keys are refused
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise LoginRefused(
                 f"{self._http.base_url} refuses user {user!r} ({answer.json()['meta']['result_msg']}): "
                 "the password in .env is not the one in config/apiserver.conf, or the server was not restarted since"
             )
         answer.raise_for_status()
-        _compare_clocks(answer.headers.get("date"))
         self._http.headers["Authorization"] = f"Bearer {answer.json()['data']['token']}"
 
     def __call__(self, endpoint: str, **body: Any) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def await_health(host: str, seconds: float = 300, tell: Callable[[str], None] = 
 def bootstrap(environment: dict[str, str], conf: Path) -> Bootstrap:
     """Create what is missing and write `conf` (0600); credentials are made once and kept there."""
     done = Bootstrap()
+    _kept(conf, environment["CLEARML_API_HOST"])  # refused before anything is made
     with contextlib.closing(Api(environment["CLEARML_API_HOST"])) as api:
         api.login(environment["ADMIN_USER"], environment["ADMIN_PASSWORD"])
         _make_all(api, done)
@@ -135,25 +137,34 @@ def _make_once(done: Bootstrap, what: str, known: bool, make: Callable[[], Any])
 
 
 def _credentials(api: Api, environment: dict[str, str], conf: Path, done: Bootstrap) -> tuple[str, str]:
-    kept = _kept(conf)
+    kept = _kept(conf, environment["CLEARML_API_HOST"])
     listed = {c["access_key"] for c in api("auth.get_credentials")["credentials"]}
     if kept is not None and kept[0] in listed:
         done.found.append(f"credentials in {conf.name}")
         return kept
     made = api("auth.create_credentials", label="moodflow")["credentials"]
     keys = (made["access_key"], made["secret_key"])
-    conf.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(conf, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as sink:
-        sink.write(configuration.clearml_conf(environment, *keys))
+    keep(conf, configuration.clearml_conf(environment, *keys))
     done.made.append(f"credentials in {conf.name}")
     return keys
 
 
-def _kept(conf: Path) -> tuple[str, str] | None:
+def _kept(conf: Path, host: str) -> tuple[str, str] | None:
+    """Credentials in a `clearml.conf` that an earlier run wrote; None where there is none, or half of one.
+
+    Raises
+    ------
+    ConfTaken
+        If it is somebody's for another server.
+    """
     if not conf.is_file():
         return None
     text = conf.read_text()
+    other = re.search(r'api_server\W+"?(https?://[^\s"]+)', text)
+    if other is not None and other.group(1).rstrip("/") != host.rstrip("/"):
+        raise ConfTaken(
+            f"{conf} is for {other.group(1)}, not for {host}: name another file with --conf; it was not touched"
+        )
     try:
         access = text.split('access_key: "', 1)[1].split('"', 1)[0]
         secret = text.split('secret_key: "', 1)[1].split('"', 1)[0]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import bcrypt
 
+from server.official.environment import keep
+
 # a fixed user's hash is base64 of bcrypt, as the server's documentation has it
 _ROUNDS = 12
 
@@ -83,17 +85,15 @@ def clearml_conf(environment: dict[str, str], access_key: str, secret_key: str) 
 
 def ensure(folder: Path, environment: dict[str, str]) -> bool:
     """Write the files where they are missing or the admin's password changed; True where something was written."""
-    folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "apiserver.conf"
     user, password = environment["ADMIN_USER"], environment["ADMIN_PASSWORD"]
     changed = False
     if not (conf.is_file() and _admits(conf.read_text(), user, password)):
-        conf.write_text(apiserver_conf({user: hashed(password)}))
+        keep(conf, apiserver_conf({user: hashed(password)}))
         changed = True
     services = folder / "services.conf"
     if not services.is_file() or services.read_text() != services_conf(environment):
-        services.touch(mode=0o600)
-        services.write_text(services_conf(environment))
+        keep(services, services_conf(environment))
         changed = True
     return changed
 
@@ -102,5 +102,8 @@ def _admits(text: str, user: str, password: str) -> bool:
     marker = f"username: {json.dumps(user)}, password: "
     if marker not in text:
         return False
-    stored, _ = json.JSONDecoder().raw_decode(text.split(marker, 1)[1])
-    return matches(password, stored)
+    try:
+        stored, _ = json.JSONDecoder().raw_decode(text.split(marker, 1)[1])
+        return matches(password, stored)
+    except ValueError:  # cut short, or no hash: written anew
+        return False

@@ -11,7 +11,7 @@ from server.official.errors import EnvironmentIncomplete
 
 # version of the images, the one the compose file was written for
 SERVER_VERSION = "2.4.0"
-AGENT_VERSION = "latest"
+AGENT_VERSION = "3.0.3"
 
 _ALPHABET = string.ascii_uppercase + string.digits
 
@@ -61,6 +61,9 @@ def ensure(path: Path, host: str = "127.0.0.1") -> dict[str, str]:
     if not path.exists():
         write(path, defaults(host))
     found = read(path)
+    floating = [name for name, value in found.items() if name.endswith("_VERSION") and value == "latest"]
+    if floating:
+        raise EnvironmentIncomplete(f"{path}: {', '.join(floating)} must be a version, not `latest`")
     missing = [name for name in defaults() if not found.get(name)]
     if missing:
         raise EnvironmentIncomplete(
@@ -92,12 +95,18 @@ def read(path: Path) -> dict[str, str]:
 
 def write(path: Path, values: dict[str, str]) -> None:
     """Write the file whole or not at all, readable by its owner only."""
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    keep(path, "# Secrets of the official ClearML Server. Keep it private; do not commit it.\n" + "".join(lines))
+
+
+def keep(path: Path, text: str) -> None:
+    """Put `text` into a file of 0600, whole or not at all: what is killed in the middle leaves the file as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as sink:
-        sink.write("# Secrets of the official ClearML Server. Keep it private; do not commit it.\n")
-        sink.writelines(f"{name}={value}\n" for name, value in values.items())
+        sink.write(text)
         sink.flush()
         os.fsync(sink.fileno())
     fresh.replace(path)

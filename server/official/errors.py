@@ -6,6 +6,7 @@ OfficialError
 ├── DockerMissing           no Docker engine answers
 ├── NotReady                the server did not become healthy
 ├── LoginRefused            the server refuses the user or the keys
+├── ConfTaken               the clearml.conf to write is one for another server
 └── ClocksDisagree          this machine's and the server's time differ by more than tokens allow
 """
 
@@ -34,6 +35,10 @@ class NotReady(OfficialError):
 
 class LoginRefused(OfficialError):
     """The server refuses the user or the keys."""
+
+
+class ConfTaken(OfficialError):
+    """The `clearml.conf` is one for another server: it is not overwritten."""
 
 
 class ClocksDisagree(OfficialError):

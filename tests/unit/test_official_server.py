@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import stat
 import subprocess
 import sys
@@ -25,16 +26,27 @@ def compose():
 
 
 def test_every_image_is_pinned(compose):
-    """No service floats: each image has a version, directly or by a variable that must be set."""
-    tags = {name: service["image"].rpartition(":") for name, service in compose["services"].items()}
-    images = {name: service["image"] for name, service in compose["services"].items()}
-    assert [n for n, image in images.items() if image.endswith(":latest") or ":" not in image] == []
-    assert tags.keys() == images.keys()
-
-
-def test_every_service_has_limits_and_restarts(compose):
-    """A service cannot eat the machine, and comes back after a crash."""
+    """No service floats: each image, as `.env` fills it in, has a version with a number in it; ours are built on one."""
+    drawn = environment.defaults()
     for name, service in compose["services"].items():
+        image = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: drawn[found.group(1)], service["image"])
+        assert re.search(r":[\w.-]*\d+(\.\d+|-\d+)", image), (name, image)
+    bases = re.findall(r"^FROM (\S+)", (HERE / "agent" / "Dockerfile").read_text(), re.MULTILINE)
+    assert bases
+    assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases)
+
+
+def test_no_service_is_given_the_docker_socket(compose):
+    """Whoever may enqueue a task must not own the machine: nothing mounts a path of the host but our own files."""
+    mounts = [volume.split(":")[0] for service in compose["services"].values() for volume in service.get("volumes", [])]
+    assert {mount for mount in mounts if mount not in compose["volumes"]} == {"./config", "./Caddyfile"}
+    assert not [name for name, service in compose["services"].items() if service.get("privileged")]
+
+
+def test_every_service_has_limits_restarts_and_a_health_check(compose):
+    """A service cannot eat the machine, comes back after a crash, and can be waited for."""
+    for name, service in compose["services"].items():
+        assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
         assert service["restart"] == "unless-stopped", name
         assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}, name
 
@@ -61,8 +73,6 @@ def test_stores_publish_no_port_and_keep_their_data(compose):
 
 def test_every_variable_of_the_compose_file_is_drawn(compose):
     """The compose file asks for no variable that `.env` lacks."""
-    import re
-
     asked = set(re.findall(r"\$\{(\w+):\?", (HERE / "compose.yaml").read_text()))
     assert asked - environment.defaults().keys() == set()
 
@@ -123,6 +133,27 @@ def test_configuration_is_written_once_and_again_after_a_new_password(tmp_path):
     assert configuration.ensure(tmp_path, values) is False
     assert (tmp_path / "apiserver.conf").read_text() == before
     assert configuration.ensure(tmp_path, {**values, "ADMIN_PASSWORD": "another"}) is True
+
+
+def test_configuration_that_was_cut_short_is_written_anew_and_private(tmp_path):
+    """A half-finished run left half a file: the next one writes it whole; nobody else reads hashes and keys."""
+    values = environment.defaults()
+    configuration.ensure(tmp_path, values)
+    conf = tmp_path / "apiserver.conf"
+    whole = conf.read_text()
+    for cut in (0, whole.index("password") + 12, whole.index("password") + 30):
+        conf.write_text(whole[:cut])
+        assert configuration.ensure(tmp_path, values) is True
+        assert configuration.ensure(tmp_path, values) is False
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_floating_version_is_refused(tmp_path):
+    """`latest` would be another server at the next start: it is named before anything runs."""
+    path = tmp_path / ".env"
+    environment.write(path, environment.defaults() | {"CLEARML_SERVER_VERSION": "latest"})
+    with pytest.raises(EnvironmentIncomplete, match="CLEARML_SERVER_VERSION must be a version"):
+        environment.ensure(path)
 
 
 def test_a_damaged_backup_is_refused_untouched(tmp_path):
