@@ -8,14 +8,18 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 
 from flows.commands.errors import SettingError
 from flows.settings import Settings
+
+_CLOCKS = 60.0
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,22 @@ def _without_secrets(text: str) -> str:
     return re.sub(r"bot\d+:[\w-]+", "bot<token>", text)
 
 
+def _same_time(answer: httpx.Response) -> None:
+    """Compare the service's clock with this machine's, by the answer's own date.
+
+    Raises
+    ------
+    ValueError
+        They are over a minute apart: signed tokens would be refused, and slots, alerts and answers be misdated.
+    """
+    said = answer.headers.get("date")
+    apart = time.time() - parsedate_to_datetime(said).timestamp() if said else 0.0
+    if abs(apart) > _CLOCKS:
+        raise ValueError(
+            f"its clock is {abs(apart):.0f} s {'behind' if apart > 0 else 'ahead of'} this machine's: set both by NTP"
+        )
+
+
 def _telegram_live(settings: Settings) -> Finding:
     def ask() -> str:
         if settings.telegram_token is None:
@@ -174,6 +194,7 @@ def _telegram_live(settings: Settings) -> Finding:
         body = answer.json()
         if not body.get("ok"):
             raise ValueError(f"{answer.status_code} {body.get('description')}")
+        _same_time(answer)
         return f"@{body['result']['username']}"
 
     return _ask("Telegram", "Check MOODFLOW_TELEGRAM_TOKEN and MOODFLOW_TELEGRAM_URL.", ask)
@@ -197,6 +218,7 @@ def _clearml_live(settings: Settings) -> Finding:  # noqa: ARG001 - CLEARML_* al
         if not all(keys):
             return f"{host} (keys are read from clearml.conf)"
         answer = httpx.post(f"{host.rstrip('/')}/auth.login", auth=keys, timeout=10)
+        _same_time(answer)  # first: a clock that is wrong is why keys are refused
         if answer.status_code != httpx.codes.OK:
             raise ValueError(f"{answer.status_code} {answer.json().get('meta', {}).get('result_msg')}")
         return host
@@ -209,7 +231,7 @@ def _prefect_live(settings: Settings) -> Finding:  # noqa: ARG001 - PREFECT_API_
         url = os.environ.get("PREFECT_API_URL")
         if not url:
             raise LookupError("PREFECT_API_URL is not set and no local stack runs")
-        httpx.get(f"{url.rstrip('/')}/health", timeout=10).raise_for_status()
+        _same_time(httpx.get(f"{url.rstrip('/')}/health", timeout=10).raise_for_status())
         return url
 
     return _ask("Prefect", "Check PREFECT_API_URL.", ask)

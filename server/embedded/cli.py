@@ -22,7 +22,7 @@ import uvicorn
 from server.embedded import auth, clock, files, watchdog, web
 from server.embedded.api import Api
 from server.embedded.backup import BackupError, backup
-from server.embedded.database import Database
+from server.embedded.database import Database, NewerDatabase
 from server.embedded.services.queues import store as queues
 from server.embedded.state import Settings, State
 
@@ -193,7 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     ports = {"api": settings.api_port, "files": settings.files_port, "web": settings.web_port}
     sockets = {name: listen(settings.host, port, f"--{name}-port") for name, port in ports.items()}
-    state, credentials = open_state(settings)
+    try:
+        state, credentials = open_state(settings)
+    except NewerDatabase as error:
+        print(f"{settings.data}: {error}. Update Moodflow, or name another --data; it was not touched", file=sys.stderr)
+        return 2
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     state.urls.update({name: f"http://{host}:{listener.getsockname()[1]}" for name, listener in sockets.items()})
     try:

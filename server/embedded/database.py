@@ -120,11 +120,23 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return db
 
 
+class NewerDatabase(Exception):
+    """The file was written by a newer server than this one: it is left as it is."""
+
+
 def migrate(db: sqlite3.Connection, folder: Path = MIGRATIONS) -> int:
-    """Apply the numbered scripts this database has not seen; each in a transaction. Returns the version reached."""
+    """Apply the numbered scripts this database has not seen; each in a transaction. Returns the version reached.
+
+    Raises
+    ------
+    NewerDatabase
+        It has seen scripts that are not there.
+    """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    for script in sorted(folder.glob("[0-9]*.sql")):
-        number = int(script.name.split("_")[0])
+    scripts = {int(script.name.split("_")[0]): script for script in sorted(folder.glob("[0-9]*.sql"))}
+    if version > max(scripts):
+        raise NewerDatabase(f"it has schema {version}, this server knows {max(scripts)}")
+    for number, script in scripts.items():
         if number > version:
             db.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
             version = number
