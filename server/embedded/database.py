@@ -166,8 +166,16 @@ class Database:
         return future
 
     def read(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a job with a read connection."""
-        return self._pool.submit(lambda: _limited(job, self.reader()))
+        """Run a job with a read connection; all it reads is of one moment."""
+        return self._pool.submit(self._read, job)
+
+    def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        db = self.reader()
+        db.execute("BEGIN")
+        try:
+            return _limited(job, db)
+        finally:
+            db.execute("COMMIT")
 
     def reader(self) -> sqlite3.Connection:
         """Return this thread's read connection."""

@@ -6,6 +6,7 @@ of their own that send the session's cookie nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from server.embedded import viewer
 from server.embedded.api import Api
 from server.embedded.state import State
 
@@ -100,10 +100,31 @@ class Prefixed:
         await self.api({**scope, "path": scope["path"].removeprefix(API)}, receive, send)
 
 
-def application(state: State) -> Starlette:
+class Pages:
+    """The project's own pages, loaded with the first one asked for: a third of a start would go into them."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._loaded: Starlette | None = None
+        self._loading = asyncio.Lock()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        async with self._loading:
+            if self._loaded is None:
+                self._loaded = await asyncio.to_thread(self._load)
+        await self._loaded(scope, receive, send)
+
+    def _load(self) -> Starlette:
+        from server.embedded import viewer  # noqa: PLC0415 - see the class
+
+        return viewer.application(self.state)
+
+
+def application(state: State) -> Starlette | Pages:
     """Build the ASGI application of the web port."""
     if state.settings.webapp is None:
-        return viewer.application(state)
+        return Pages(state)
     pages = WebApp(state, state.settings.webapp)
     return Starlette(
         routes=[

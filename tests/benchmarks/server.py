@@ -28,6 +28,7 @@ import httpx
 
 from server.embedded import auth, database
 from server.embedded.services.events import blocks
+from server.embedded.services.events.store import name_id
 from tests.benchmarks import mlflow_peer
 from tests.benchmarks.figures import spread, write
 from tests.benchmarks.processes import resident_mb, together
@@ -185,6 +186,9 @@ def fill(path: Path, count: int) -> None:
     now = time.time_ns() // 1000
     empty = '{"input":[],"output":[]}'
     tasks, series, points = [], [], []
+    names = {
+        name: name_id(db, name, "train") for name in ("loss", *(f"metric {number}" for number in range(1, METRICS)))
+    }
     identifier = 0
     for number in range(count):
         task = f"{number:032x}"
@@ -197,7 +201,7 @@ def fill(path: Path, count: int) -> None:
             identifier += 1
             name = "loss" if metric == 0 else f"metric {metric}"
             value = (number * 7919 % count) / count if metric == 0 else number / (metric + 1)
-            series.append((identifier, task, name, "train", digest(name), digest("train"), value, value, 1, value, 1, value, 1, 1, value))  # fmt: skip
+            series.append((identifier, task, name, "train", names[name], value, value, 1, value, 1, value, 1, 1, value))  # fmt: skip
             points.append((identifier, 1, blocks.pack([(1, now // 1000, value)])))
     db.execute("BEGIN")
     db.executemany(
@@ -207,8 +211,8 @@ def fill(path: Path, count: int) -> None:
         tasks,
     )
     db.executemany(
-        "INSERT INTO series (id, object, metric, variant, metric_hash, variant_hash, value, min_value, min_value_iteration,"  # noqa: S608 - placeholders only
-        f" max_value, max_value_iteration, first_value, first_value_iteration, count, mean_value) VALUES ({', '.join('?' * 15)})",
+        "INSERT INTO series (id, object, metric, variant, name, value, min_value, min_value_iteration,"  # noqa: S608 - placeholders only
+        f" max_value, max_value_iteration, first_value, first_value_iteration, count, mean_value) VALUES ({', '.join('?' * 14)})",
         series,
     )
     db.executemany("INSERT INTO scalar_block (series, n, data) VALUES (?, ?, ?)", points)

@@ -41,6 +41,14 @@ def test_one_line_says_where_it_is_and_a_signal_ends_it(tmp_path: Path) -> None:
         assert Client(again.service, token).call("tasks.get_by_id", task=task)["task"]["name"] == "kept"
 
 
+def test_a_start_loads_only_what_clients_need() -> None:
+    """What draws pages, curves and patterns is loaded with the first request for it: a restart does not wait for it."""
+    code = (
+        "import sys, server.embedded.cli; print(sorted({'jinja2', 'markdown_it', 'numpy', 'regex'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """A port that is taken ends with status 2 and names the port and the option."""
     with socket.socket() as taken:

@@ -21,6 +21,7 @@ METRIC_VALUES = frozenset(
         "max_value_iteration", "first_value_iteration",
     }
 )  # fmt: skip
+NAMED = "(SELECT id FROM metric_name WHERE metric_hash = ? AND variant_hash = ?)"
 LONG = 500  # values that still go as parameters of their own
 TAG_FIELDS = ("tags", "system_tags")
 MODEL_USE = {"models.input.model": "input", "models.output.model": "output"}
@@ -193,7 +194,7 @@ def _metric_range(kind: Kind, where: Where, key: str, value: Any) -> None:
     low, high = [*value, None, None][:2] if isinstance(value, list) else (value, value)
     if any(limit is not None and not isinstance(limit, int | float) for limit in (low, high)):
         raise fail("invalid_fields_value", "the bounds of a metric are numbers", field=key)
-    mine = f"series.object = {kind.table}.id AND metric_hash = ? AND variant_hash = ?"
+    mine = f"series.object = {kind.table}.id AND series.name = {NAMED}"
     sql = f"EXISTS (SELECT 1 FROM series INDEXED BY series_object WHERE {mine}"  # noqa: S608 - declared names
     values: list[Any] = [first, second]
     if low is not None:

@@ -11,12 +11,19 @@ from typing import Any
 
 from server.embedded.errors import fail
 from server.embedded.objects import Kind, columns, from_row, new_id
-from server.embedded.query.filters import Where, conditions, expression, metric
+from server.embedded.query import lacking
+from server.embedded.query.filters import NAMED, Where, conditions, expression, metric
 from server.embedded.query.metrics import last_metrics
 from server.embedded.query.project import EVERYTHING, checked_fields, expand, project_fields
 
 PAGE_MAX = 500
 FEW = 2_000
+WALKED = frozenset(
+    {"name", "type", "created", "started", "completed", "last_update", "last_iteration", "active_duration"}
+)  # columns of tasks with an index
+LACKING = (
+    "(SELECT seq FROM temp.lacking WHERE kind = '{0}' AND name = ?) AS lacks CROSS JOIN {0} ON {0}.seq = lacks.seq"
+)
 Compute = Callable[[sqlite3.Connection, list[dict[str, Any]], Sequence[str] | None], None]
 
 
@@ -131,9 +138,20 @@ def rows_of(
         return _by_metric(db, kind, where, order, names, view)
     terms = [expression(kind, path)[0] + (" DESC" if down else "") for path, down in order]
     terms.append(f"{kind.table}.seq" + (" DESC" if order and order[-1][1] else ""))
-    chosen = f"SELECT {_select(kind, names)} FROM {kind.table} WHERE {where.sql}"  # noqa: S608 - names are declared
+    chosen = f"SELECT {_select(kind, names)} FROM {_ordered(db, kind, where, order, view)} WHERE {where.sql}"  # noqa: S608 - names are declared
     sql = f"{chosen} ORDER BY {', '.join(terms)} LIMIT ? OFFSET ?"
     return db.execute(sql, [*where.values, view.limit, view.offset]).fetchall()
+
+
+def _ordered(db: sqlite3.Connection, kind: Kind, where: Where, order: Sequence[tuple[str, bool]], view: Window) -> str:
+    """Name the table, and the index to read it by when that is the order of a page.
+
+    Left alone, SQLite would use the index of a filter and sort all that it leaves for one page of it.
+    """
+    path = order[0][0] if order else None
+    if kind.table != "task" or view.limit <= 0 or (path and path not in WALKED) or _few(db, kind, where, anyway=True):
+        return kind.table
+    return f"task INDEXED BY task_{path}" if path else "task NOT INDEXED"
 
 
 def _by_metric(
@@ -147,39 +165,59 @@ def _by_metric(
     """Order by a last metric. Missing values are the smallest: first when ascending, last when descending."""
     path, down = order[0]
     first, second, column = metric(path) or ("", "", "value")
-    way = " DESC" if down else ""
-    table, chosen = kind.table, _select(kind, names)
-    mine = "series.metric_hash = ? AND series.variant_hash = ? AND series.value IS NOT NULL"
+    name = db.execute(f"SELECT {NAMED}", (first, second)).fetchone()[0] or 0
+    few = _few(db, kind, where)
+    chosen = _select(kind, names)
     bound, bounds = _bound(column, where.bounds.get((first, second, column)))
-    # CROSS JOIN fixes the order of the loops: for few objects look up each one's series, and otherwise walk the series
-    # from the best value and stop when the page is full
-    loops = (
-        f"{table} CROSS JOIN series INDEXED BY series_object" if _few(db, kind, where) else f"series CROSS JOIN {table}"
-    )
-    have = (
-        f"SELECT {chosen} FROM {loops} ON {table}.id = series.object WHERE {mine}{bound} AND {where.sql}"  # noqa: S608 - declared names
-        f" ORDER BY series.{column}{way}, series.object LIMIT ? OFFSET ?"
-    )
-    lack = (
-        f"SELECT {chosen} FROM {table} WHERE {where.sql} AND NOT EXISTS (SELECT 1 FROM series INDEXED BY series_object"  # noqa: S608 - declared names
-        f" WHERE series.object = {table}.id AND {mine}) ORDER BY {table}.seq LIMIT ? OFFSET ?"
-    )
-    values = [first, second, *bounds, *where.values]
+    have = f"SELECT {chosen} FROM {_walk(kind.table, column, bound, few=few, down=down)} WHERE {where.sql}"  # noqa: S608 - declared names
+    if few:  # sorted here; a walk is in order as it is
+        have += f" ORDER BY series.{column}{' DESC' if down else ''}, series.object"
+    values = [name, *bounds, *where.values]
     if bounds:  # an object without the metric cannot be within its bounds
-        return db.execute(have, [*values, view.limit, view.offset]).fetchall()
-    sides = [(have, values), (lack, [*where.values, first, second])]
-    if not down:
-        sides.reverse()
+        return db.execute(f"{have} LIMIT ? OFFSET ?", [*values, view.limit, view.offset]).fetchall()
+    known = not few and lacking.without(db, kind.table, name)
+    source = LACKING.format(kind.table) if known else kind.table
+    lack = (
+        f"SELECT {chosen} FROM {source} WHERE NOT EXISTS (SELECT 1 FROM series INDEXED BY series_object"  # noqa: S608 - declared names
+        f" WHERE object = {kind.table}.id AND name = ? AND value IS NOT NULL) AND {where.sql} ORDER BY {kind.table}.seq"
+    )
+    sides = [(have, values), (lack, [name] * (1 + known) + where.values)]
+    rows = _in_turn(db, sides if down else sides[::-1], chosen, view)
+    if not (few or known or down) and len(rows) < view.limit:
+        lacking.again(db, kind.table, name)
+    return rows
+
+
+def _walk(table: str, column: str, bound: str, *, few: bool, down: bool) -> str:
+    """Join objects with their values of a metric, the loops in this order.
+
+    For few objects look up each one's series; otherwise walk the series from the best value, so that the statement
+    stops when the page is full. Values without an index of their own are put in order first, by themselves.
+    """
+    mine = f"series.name = ? AND series.{column} IS NOT NULL{bound}"
+    if few:
+        return f"{table} CROSS JOIN series INDEXED BY series_object ON {table}.id = series.object AND {mine}"
+    way = " DESC" if down else ""
+    # LIMIT keeps SQLite from folding the inner statement into the outer one, where its order would mean nothing
+    inner = f"SELECT object FROM series WHERE {mine} ORDER BY {column}{way}, object{way} LIMIT -1"  # noqa: S608 - declared names
+    return f"({inner}) AS series CROSS JOIN {table} ON {table}.id = series.object"
+
+
+def _in_turn(
+    db: sqlite3.Connection, sides: Sequence[tuple[str, list[Any]]], chosen: str, view: Window
+) -> list[sqlite3.Row]:
+    """Fill a page from one statement and, where that ends, from another."""
     (front, front_values), (back, back_values) = sides
-    found = db.execute(front, [*front_values, view.limit, view.offset]).fetchall()
+    found = db.execute(f"{front} LIMIT ? OFFSET ?", [*front_values, view.limit, view.offset]).fetchall()
     missing = view.limit - len(found)
     if view.limit >= 0 and missing == 0:
         return found
     offset = 0
     if view.offset and not found:
         counting = f"SELECT count(*) FROM ({front.replace(chosen, '1', 1)})"  # noqa: S608 - the statement above
-        offset = max(view.offset - db.execute(counting, [*front_values, -1, 0]).fetchone()[0], 0)
-    return found + db.execute(back, [*back_values, max(missing, -1) if view.limit >= 0 else -1, offset]).fetchall()
+        offset = max(view.offset - db.execute(counting, front_values).fetchone()[0], 0)
+    limit = max(missing, -1) if view.limit >= 0 else -1
+    return found + db.execute(f"{back} LIMIT ? OFFSET ?", [*back_values, limit, offset]).fetchall()
 
 
 def _bound(column: str, limits: tuple[Any, Any] | None) -> tuple[str, list[Any]]:
@@ -190,9 +228,9 @@ def _bound(column: str, limits: tuple[Any, Any] | None) -> tuple[str, list[Any]]
     return "".join(sql for sql, _ in kept), [value for _, value in kept]
 
 
-def _few(db: sqlite3.Connection, kind: Kind, where: Where) -> bool:
-    """Tell whether an index leaves only a few objects to look at."""
-    if not where.narrow:
+def _few(db: sqlite3.Connection, kind: Kind, where: Where, *, anyway: bool = False) -> bool:
+    """Tell whether an index leaves only a few objects to look at; `anyway` looks where that is not to be expected."""
+    if not (where.narrow or anyway):
         return False
     counting = f"SELECT count(*) FROM (SELECT 1 FROM {kind.table} WHERE {where.sql} LIMIT {FEW})"  # noqa: S608
     return bool(db.execute(counting, where.values).fetchone()[0] < FEW)

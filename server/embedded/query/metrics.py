@@ -14,9 +14,7 @@ VALUES = (
     "metric", "variant", "value", "min_value", "min_value_iteration", "max_value", "max_value_iteration",
     "first_value", "first_value_iteration", "count", "mean_value", "x_axis_label",
 )  # fmt: skip
-_SQL = (
-    f"SELECT object, metric_hash, variant_hash, {', '.join(VALUES)} FROM series WHERE value IS NOT NULL AND object IN "  # noqa: S608 - names above
-)
+_SQL = f"SELECT object, {', '.join(VALUES)} FROM series WHERE value IS NOT NULL AND object IN "  # noqa: S608 - names above
 CHUNK = 500
 
 
@@ -48,13 +46,13 @@ def last_metrics(
     cursor.row_factory = None  # plain tuples: a page of tasks has thousands of these
     for start in range(0, len(ids), CHUNK):
         part = list(ids[start : start + CHUNK])
-        for owner, first, second, *row in cursor.execute(f"{_SQL} ({marks(part)}){narrow}", part + extra):
+        for owner, *row in cursor.execute(f"{_SQL} ({marks(part)}){narrow}", part + extra):
             values = dict(zip(VALUES, row, strict=True))
             if None in row:
                 values = {name: value for name, value in values.items() if value is not None}
             if "mean_value" in values:
                 values["mean_value"] = round(values["mean_value"], 2)  # as the official server keeps it
-            found[owner].setdefault(first, {})[second] = values
+            found[owner].setdefault(name_hash(row[0]), {})[name_hash(row[1])] = values
     return found
 
 
@@ -62,4 +60,4 @@ def _narrow(asked: list[list[str]] | None) -> tuple[str, list[str]]:
     if asked is None or any(not path for path in asked):
         return "", []
     metrics = sorted({path[0] for path in asked})
-    return f" AND metric_hash IN ({marks(metrics)})", metrics
+    return f" AND name IN (SELECT id FROM metric_name WHERE metric_hash IN ({marks(metrics)}))", metrics  # noqa: S608 - placeholders

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +14,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.embedded import auth, objects
-from server.embedded.database import Database
+from server.embedded.database import MIGRATIONS, Database, connect, migrate
 from server.embedded.errors import ApiError
 from server.embedded.objects import TASK
-from server.embedded.query import find
+from server.embedded.query import find, lacking
 from server.embedded.query.filters import matching, split_markers
+from server.embedded.query.find import WALKED
 from server.embedded.query.metrics import name_hash
+from server.embedded.services.events.store import delete_events, name_id, series_id
 
 TAGS = ("a", "b", "c")
 NAMES = ("one", "One two", "a.b", "100%", "x_y", "é")
 METRIC = f"last_metrics.{name_hash('m')}.{name_hash('v')}.value"
+
+
+def values_of(n: int) -> tuple[float, float, float, float]:
+    """Last, smallest, largest and mean value of a task, each in an order of its own."""
+    return float(n * 17 % 40), float(-(n * 7 % 40)), float(n * 11 % 40), float(n * 3 % 40)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +52,9 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
             objects.insert(c, TASK, values)
             if n % 3:
                 c.execute(
-                    "INSERT INTO series (object, metric, variant, metric_hash, variant_hash, value, count, mean_value)"
-                    " VALUES (?, 'm', 'v', ?, ?, ?, 1, 0)",
-                    (f"{n:032x}", name_hash("m"), name_hash("v"), float(n * 17 % 40)),
+                    "INSERT INTO series (object, metric, variant, name, value, min_value, max_value, count, mean_value)"
+                    " VALUES (?, 'm', 'v', ?, ?, ?, ?, 1, ?)",
+                    (f"{n:032x}", name_id(c, "m", "v"), *values_of(n)),
                 )
 
     database.write(fill).result()
@@ -113,6 +123,100 @@ def test_pages_by_metric_are_the_whole_list_cut(db: Database, size: int, *, down
     assert sorted(together) == list(range(40))
     assert [n for n in together if n % 3] == have
     assert together == (have + lack if down else lack + have)
+
+
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize(("place", "column"), list(enumerate(("value", "min_value", "max_value", "mean_value"))))
+def test_every_value_of_a_metric_orders(db: Database, place: int, column: str, *, down: bool) -> None:
+    """Last, smallest, largest and mean value each order a page, those with an index and those without."""
+    path = METRIC.replace(".value", f".{column}")
+    found = numbers(db, order_by=["-" + path if down else path], page=0, page_size=20)
+    have = sorted((n for n in range(40) if n % 3), key=lambda n: values_of(n)[place], reverse=down)
+    lack = [n for n in range(40) if not n % 3]
+    assert found == (have + lack if down else lack + have)[:20]
+
+
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("path", [None, *sorted(WALKED)])
+def test_a_page_read_off_an_index_is_the_one_sorted(
+    db: Database, monkeypatch: pytest.MonkeyPatch, path: str | None, *, down: bool
+) -> None:
+    """Whether the objects are read in the order of an index or sorted afterwards, pages hold the same."""
+    order = [("-" if down else "") + path] if path else []
+    asked = {"order_by": order, "status": ["created", "failed"], "page_size": 9}
+    pages = [[numbers(db, **asked, page=page) for page in range(4)]]
+    monkeypatch.setattr(sys.modules["server.embedded.query.find"], "FEW", 0)
+    pages.append([numbers(db, **asked, page=page) for page in range(4)])
+    assert pages[0] == pages[1]
+    assert sorted(n for page in pages[1] for n in page) == [n for n in range(40) if n % 3 != 1]
+
+
+def test_an_older_installation_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Metrics recorded before names had numbers order a page as ever."""
+    old = tmp_path / "old"
+    old.mkdir()
+    for script in sorted(MIGRATIONS.glob("000*.sql")):
+        shutil.copy(script, old)
+    connection = connect(tmp_path / "clearml.db")
+    assert migrate(connection, old) == 9
+    for n in range(3):
+        row = {"id": f"{n:032x}", "company": auth.COMPANY, "name": "x", "type": "t", "status": "s", "created": n}
+        objects.insert(connection, TASK, row)
+        connection.execute(
+            "INSERT INTO series (object, metric, variant, metric_hash, variant_hash, value, count) VALUES (?, 'm', 'v', ?, ?, ?, 1)",
+            (row["id"], name_hash("m"), name_hash("v"), (1.0, 3.0, 2.0)[n]),
+        )
+    connection.close()
+    database = Database(tmp_path / "clearml.db")
+    assert numbers(database, order_by=[METRIC]) == [0, 2, 1]
+    assert numbers(database, **{METRIC: [2, None]}) == [1, 2]
+    database.close()
+
+
+@pytest.mark.parametrize("many", [0, 3, 20_000])
+def test_what_lacks_a_metric_is_told_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """A task that got the metric, lost it, came or went since the last page is where it belongs on the next one."""
+    monkeypatch.setattr(lacking, "MANY", many)
+    database = Database(tmp_path / "clearml.db")
+    ids = [f"{n:032x}" for n in range(8)]
+    have: dict[int, float] = {}
+
+    def add(c: Any, n: int) -> None:
+        objects.insert(
+            c, TASK, {"id": ids[n], "company": auth.COMPANY, "name": "x", "type": "t", "status": "s", "created": n}
+        )
+
+    def give(c: Any, n: int) -> None:
+        have[n] = float(10 - n)
+        sql = "UPDATE series SET value = ?, count = 1 WHERE id = ?"
+        c.execute(sql, (have[n], series_id(c, ids[n], "m", "v")))
+
+    def lose(c: Any, n: int) -> None:
+        have.pop(n, None)
+        delete_events(c, [ids[n]])
+
+    def shown() -> list[int]:
+        found = find(database.reader(), TASK, {"order_by": [METRIC], "page": 0, "page_size": 5}, auth.COMPANY)
+        return [int(item["id"], 16) for item in found.objects]
+
+    def do(job: Any, *numbers: int) -> None:
+        database.write(lambda c: [job(c, n) for n in numbers]).result()
+
+    do(add, 0, 1, 2, 3, 4, 5)
+    do(give, 0, 1, 2, 4, 5)
+    assert shown() == [3, 5, 4, 2, 1]
+    do(give, 3)
+    assert shown() == [5, 4, 3, 2, 1]
+    do(lose, 1)
+    assert shown() == [1, 5, 4, 3, 2]
+    do(add, 6)
+    assert shown() == [1, 6, 5, 4, 3]
+    database.write(lambda c: c.execute("DELETE FROM task WHERE id = ?", (ids[6],))).result()
+    do(add, 7)  # in the place of the one that went
+    assert shown() == [1, 7, 5, 4, 3]
+    database.close()
 
 
 @pytest.mark.parametrize("size", [1, 9, 40, 500])

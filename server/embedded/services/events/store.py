@@ -100,8 +100,20 @@ def series_id(db: sqlite3.Connection, owner: str, metric: str, variant: str) -> 
     if row is not None:
         return int(row[0])
     added = db.execute(
-        "INSERT INTO series (object, metric, variant, metric_hash, variant_hash) VALUES (?, ?, ?, ?, ?)",
-        (owner, metric, variant, digest(metric), digest(variant)),
+        "INSERT INTO series (object, metric, variant, name) VALUES (?, ?, ?, ?)",
+        (owner, metric, variant, name_id(db, metric, variant)),
+    )
+    return int(added.lastrowid or 0)
+
+
+def name_id(db: sqlite3.Connection, metric: str, variant: str) -> int:
+    """Find or make the number of a metric's and variant's name."""
+    row = db.execute("SELECT id FROM metric_name WHERE metric = ? AND variant = ?", (metric, variant)).fetchone()
+    if row is not None:
+        return int(row[0])
+    added = db.execute(
+        "INSERT INTO metric_name (metric, variant, metric_hash, variant_hash) VALUES (?, ?, ?, ?)",
+        (metric, variant, digest(metric), digest(variant)),
     )
     return int(added.lastrowid or 0)
 

@@ -75,8 +75,9 @@ def get_unique_metric_variants(call: Call) -> dict[str, Any]:
     if body.get("ids"):
         where.add(f"{table}.id IN ({marks(body['ids'])})", *body["ids"])
     rows = call.db.execute(
-        "SELECT DISTINCT metric, metric_hash, variant, variant_hash FROM series"  # noqa: S608 - conditions over declared names
-        f" JOIN {table} ON {table}.id = series.object WHERE series.count > 0 AND {where.sql} ORDER BY metric, variant",
+        "SELECT metric, metric_hash, variant, variant_hash FROM metric_name WHERE EXISTS (SELECT 1 FROM series"  # noqa: S608 - conditions over declared names
+        f" CROSS JOIN {table} ON {table}.id = series.object WHERE series.name = metric_name.id"
+        f" AND series.value IS NOT NULL AND {where.sql}) ORDER BY metric, variant",
         where.values,
     )
     return {"metrics": [dict(row) for row in rows]}

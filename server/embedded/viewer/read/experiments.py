@@ -89,9 +89,9 @@ def metrics_of(db: sqlite3.Connection, where: str, values: list[Any]) -> list[di
         )
     ]
     rows = db.execute(
-        "SELECT metric, variant, metric_hash || '.' || variant_hash AS key, count(*) AS n FROM series"  # noqa: S608
-        f" WHERE value IS NOT NULL AND object IN ({marks(newest)}) GROUP BY metric, variant ORDER BY n DESC, metric,"
-        " variant LIMIT ?",
+        "SELECT n.metric, n.variant, metric_hash || '.' || variant_hash AS key, count(*) AS n FROM series"  # noqa: S608
+        f" JOIN metric_name n ON n.id = series.name WHERE value IS NOT NULL AND object IN ({marks(newest)})"
+        " GROUP BY series.name ORDER BY n DESC, n.metric, n.variant LIMIT ?",
         [*newest, OFFERED],
     )
     return [{"key": r["key"], "metric": r["metric"], "variant": r["variant"], "name": _short(r)} for r in rows]
