@@ -165,11 +165,12 @@ def indices(panel: Panel, items: Floats | None = None, spread: Spread = in_turn)
     from flows.analyse import further  # noqa: PLC0415 - it builds on the functions above
 
     carried = panel if items is None else replace(panel, items=items, names=())
-    part = panel.answered()
-    link = linked(part.day, part.beep)
-    step, gap = (part.y[1:] - part.y[:-1])[link], (part.hour[1:] - part.hour[:-1])[link]
+    there = np.isfinite(panel.y)
+    link = linked(panel.day[there], panel.beep[there])
+    step, gap = (np.diff(v[there])[link] for v in (panel.y, panel.hour))
     pooled = Pooled(acute_cut(step), *further.spacing(step, gap))
-    blocks = [carried.people(codes) for codes in _blocks(len(panel.persons))] or [carried]
+    people = len(panel.persons)
+    blocks = [carried.stretch(k, min(k + BLOCK, people)) for k in range(0, people, BLOCK)] or [carried]
     return pd.concat(spread(_indices, blocks, pooled), ignore_index=True)
 
 
@@ -180,11 +181,6 @@ class Pooled:
     acute: float
     gap: float
     power: float
-
-
-def _blocks(people: int) -> list[Ints]:
-    """Codes of people, so many at a time."""
-    return [np.arange(k, min(k + BLOCK, people)) for k in range(0, people, BLOCK)]
 
 
 def _indices(panel: Panel, pooled: Pooled) -> pd.DataFrame:

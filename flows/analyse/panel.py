@@ -68,7 +68,7 @@ class Panel:
         """First row of each person that has rows."""
         return run_starts(self.code)
 
-    def take(self, rows: Mask | Ints) -> Panel:
+    def take(self, rows: Mask | Ints | slice) -> Panel:
         """Some of the rows; people keep their codes."""
         columns = ("code", "day", "beep", "hour", "late", "y", "items")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
@@ -86,6 +86,12 @@ class Panel:
         part = self.take(to[self.code] >= 0)
         part = replace(part, persons=self.persons[codes], code=to[part.code])
         return part.take(np.argsort(part.code, kind="stable"))
+
+    def stretch(self, first: int, end: int) -> Panel:
+        """Rows of the people from `first` up to `end`, who are numbered anew; nothing is copied but their numbers."""
+        rows = slice(*(int(k) for k in np.searchsorted(self.code, [first, end])))
+        part = self.take(rows)
+        return replace(part, persons=self.persons[first:end], code=part.code - first)
 
 
 def joined(one: Panel, other: Panel) -> Panel:

@@ -7,28 +7,23 @@ counted in the data-quality table and the rest of its row is kept.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
 import json
 import re
-import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from flows.analyse import guess
+from flows.analyse import guess, table
 from flows.analyse.errors import StudyError, TargetError
 from flows.analyse.frame import Frame, Schema, TargetSpec
 from flows.analyse.quality import Quality
-
-CHUNK = 1_000_000
-MISSING = ("", "NA", "NaN", "nan", "N/A", "n/a", "null", "NULL", "None", "none", "-", ".", "#N/A", "#NULL!", "missing")
+from flows.analyse.table import Kind, Tally
 
 
 def read_frame(
@@ -68,26 +63,31 @@ def read_frame(
         Neither the target nor the items it could be made of are there.
     """
     quality = Quality()
-    encoding = _encoding(source, name, quality)
-    header, delimiter = _header(source, name, encoding)
-    keys = guess.keys(header)
-    if "person" not in keys:
+    how = table.layout(source, name, quality)
+    asked = {*(items or ()), *([target] if target else [])}
+    keys = {key: [c for c in columns if c not in asked] for key, columns in guess.keys(how.named).items()}
+    if not keys["person"]:
         raise StudyError(
             f"{name}, row 1: no column for the person; one of {', '.join(guess.NAMES['person'])} is needed, "
-            f"there are: {', '.join(header[:12])}"
+            f"there are: {', '.join(how.named[:12])}"
         )
-    wanted = _wanted(header, keys, target, items, only)
-    raw = _read(source, name, encoding, delimiter, wanted, quality)
-    data = _keyed(raw, keys, name, quality)
-    answers = _items(raw, data, keys, quality)
-    del raw
-    data, numeric = pd.concat([data, pd.DataFrame(answers)], axis=1), list(answers)
-    specs = () if target is None else (_target(data, numeric, target, items, scale, name, quality),)
-    data = _ordered(_dated(data, now, quality), quality)
+    columns, tallies = table.read(source, name, how, _kinds(how.named, keys, asked, only), quality)
+    data = _keyed(columns, keys, tallies, name, quality)
+    numeric = _items(columns, tallies, len(data), quality)
+    for column in numeric:
+        data[f"item_{column}" if column in data else column] = columns.pop(column)
+    numeric = [c for c in data if c not in KEYS]
+    _missing_codes(data, numeric, quality)
+    specs = () if target is None else (_target(data, numeric, target, items, scale, name, quality, columns),)
+    data = _ordered(_dated(data, now, name, quality), quality, specs)
     schema = Schema(name, "", tuple(n for n in numeric if n not in {s.name for s in specs}), specs)
-    for spec in specs:
-        _off_scale(data, spec, quality)
     return Frame(data, quality.table(), _hash(data, schema), schema)
+
+
+KEYS = (
+    "line", "person", "study", "period", "day", "beep", "slot_at", "answered_at", "timezone", "status", "keep",
+    "response_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,166 +142,110 @@ def read_study(path: Path) -> Study:
     return Study(table, items, complaints)
 
 
-def _encoding(source: BinaryIO, name: str, quality: Quality) -> str:
-    """UTF-8 where it decodes, UTF-16 by its mark, Windows-1252 otherwise."""
-    source.seek(0)
-    start = source.read(1 << 16)
-    if not start.strip():
-        raise StudyError(f"{name}: the file is empty; expected a header row and rows of answers")
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\x00" in start:
-        raise StudyError(f"{name}: not a text table (it holds zero bytes); export it as CSV first")
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    source.seek(0)
-    try:
-        while block := source.read(1 << 22):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        quality.note("encoding is not UTF-8", 1, "read as Windows-1252")
-        return "cp1252"
-    return "utf-8-sig"
+def _kinds(
+    header: Sequence[str], keys: Mapping[str, Sequence[str]], asked: set[str], only: Sequence[str] | None
+) -> dict[str, Kind]:
+    """The columns to read and what they hold; of several that may be a key the first, of times all."""
+    kinds: dict[str, Kind] = {}
+    numbered: Mapping[str, Kind] = {"person": "label", "period": "label", "day": "day", "beep": "number"}
+    for key, kind in numbered.items():
+        kinds |= dict.fromkeys(keys[key][:1], kind)
+    kinds |= {c: "time" for key in guess.TIMES for c in keys[key] if c not in kinds}
+    wanted = asked | (set(only) if only is not None else {h for h in header if not guess.bookkeeping(h)})
+    return kinds | {h: "number" for h in header if h in wanted and h not in kinds}
 
 
-def _header(source: BinaryIO, name: str, encoding: str) -> tuple[list[str], str]:
-    """Column names and the delimiter that makes most of them."""
-    source.seek(0)
-    text = io.TextIOWrapper(source, encoding=encoding, errors="replace", newline="")
-    line = ""
-    while not line.strip():
-        line = text.readline()
-    text.detach()
-    delimiter = max(",;\t|", key=line.count)
-    header = next(iter(pd.read_csv(io.StringIO(line), sep=delimiter, header=None, dtype=str).values.tolist()))
-    names = [str(h).strip() for h in header]
-    if len(names) < 2:
-        raise StudyError(f"{name}, row 1: one column only; expected columns parted by comma, semicolon or tab")
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise StudyError(f"{name}, row 1: column {', '.join(twice)} stands there twice; rename one")
-    return names, delimiter
-
-
-def _wanted(
-    header: list[str], keys: dict[str, str], target: str | None, items: Sequence[str] | None, only: Sequence[str] | None
-) -> list[str] | None:
-    if only is None:
-        return None
-    wanted = {*keys.values(), target, *only, *(items or ())}
-    return [h for h in header if h in wanted]
-
-
-def _read(
-    source: BinaryIO, name: str, encoding: str, delimiter: str, wanted: list[str] | None, quality: Quality
+def _keyed(
+    columns: dict[str, Any],
+    keys: Mapping[str, Sequence[str]],
+    tallies: Mapping[str, Tally],
+    name: str,
+    quality: Quality,
 ) -> pd.DataFrame:
-    """All rows as text or numbers; lines with too many fields are left out and counted."""
-    decimal = _decimal(source, encoding, delimiter)
-    source.seek(0)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            # the text wrapper must not close a file that belongs to the caller
-            text = io.TextIOWrapper(source, encoding=encoding, errors="replace", newline="")
-            chunks = pd.read_csv(
-                text, sep=delimiter, decimal=decimal, na_values=list(MISSING), keep_default_na=False,
-                skipinitialspace=True, on_bad_lines="warn", chunksize=CHUNK, index_col=False,
-                usecols=None if wanted is None else lambda c: str(c).strip() in wanted,
-            )  # fmt: skip
-            parts = [_small(chunk) for chunk in chunks]
-            text.detach()
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise StudyError(f"{name}: {str(error).strip()}; expected rows of one table") from None
-    lines = [int(n) for w in caught for n in re.findall(r"[Ss]kipping line (\d+)", str(w.message))]
-    quality.note("row with too many fields", len(lines), "row left out", f"row {lines[0]}" if lines else "")
-    if not parts or not sum(map(len, parts)):
-        raise StudyError(f"{name}: a header and no rows; expected one row per beep")
-    return pd.concat(parts, ignore_index=True)
-
-
-def _small(chunk: pd.DataFrame) -> pd.DataFrame:
-    """The same chunk with less memory: whole numbers as short as they go."""
-    chunk.columns = [str(c).strip() for c in chunk.columns]
-    for column in chunk.columns:
-        if chunk[column].dtype == np.int64:
-            chunk[column] = pd.to_numeric(chunk[column], downcast="integer")
-    return chunk
-
-
-def _decimal(source: BinaryIO, encoding: str, delimiter: str) -> str:
-    """A comma, where it stands between digits and not between fields."""
-    if delimiter == ",":
-        return "."
-    source.seek(0)
-    sample = source.read(1 << 16).decode(encoding, errors="replace")
-    comma = len(re.findall(r"(?<![\d,])\d+,\d+(?![\d,])", sample))
-    point = len(re.findall(r"(?<![\d.])\d+\.\d+(?![\d.])", sample))
-    return "," if comma > point else "."
-
-
-def _keyed(raw: pd.DataFrame, keys: dict[str, str], name: str, quality: Quality) -> pd.DataFrame:
-    """Person, period, day, beep and times as columns of their types."""
-    lines = np.arange(2, len(raw) + 2)
-    person = raw[keys["person"]]
-    nobody = person.isna().to_numpy()
-    quality.mask("row without a person", nobody, lines, "row left out", keys["person"])
+    """Person, period, day, beep and times as columns of their types; what was read for them is taken from `columns`."""
+    person = keys["person"][0]
+    people = _people(columns.pop(person))
+    lines = np.arange(2, len(people) + 2)
+    nobody = people.codes < 0
+    quality.mask("row without a person", nobody, lines, "row left out", person)
     if nobody.all():
-        raise StudyError(f"{name}, column {keys['person']}: empty in every row; it must say whose answer a row is")
-    codes, people = pd.factorize(person, sort=True)
-    text = [str(int(p)) if isinstance(p, float) and p.is_integer() else str(p) for p in people]
-    data = pd.DataFrame({"line": lines})
-    data["person"] = pd.Categorical.from_codes(codes, categories=pd.Index(text, dtype=object))
-    data["study"] = name
-    data["period"] = 0
-    if "period" in keys:
-        data["period"] = pd.factorize(raw[keys["period"]], sort=True)[0]
-    for column in ("day", "beep"):
-        data[column] = _days(raw[keys[column]], lines, keys[column], quality) if column in keys else np.nan
-    for column in ("slot_at", "answered_at"):
-        data[column] = _times(raw[keys[column]], lines, keys[column], quality) if column in keys else pd.NaT
-        data[column] = pd.to_datetime(data[column], utc=True)
+        raise StudyError(f"{name}, column {person}: empty in every row; it must say whose answer a row is")
+    data = pd.DataFrame({"line": lines, "person": people})
+    data["study"] = _same(name, len(data))
+    data["period"] = _people(columns.pop(keys["period"][0])).codes if keys["period"] else np.int8(0)
+    for key in ("day", "beep"):
+        column = next(iter(keys[key]), None)
+        data[key] = np.nan if column is None else columns.pop(column)
+        if column is not None:
+            _told(tallies[column], "text in a numeric column", column, quality)
+    for key in guess.TIMES:
+        column = _clock(keys[key], columns, tallies, quality)
+        times = np.full(len(data), np.datetime64("NaT", "ns")) if column is None else columns[column]
+        data[key] = pd.DatetimeIndex(times).tz_localize("UTC")
+    for column in {c for key in guess.TIMES for c in keys[key]}:
+        columns.pop(column, None)
     data["slot_at"] = data["slot_at"].fillna(data["answered_at"])
-    data["timezone"], data["status"] = "UTC", "complete"
+    data["timezone"], data["status"] = _same("UTC", len(data)), _same("complete", len(data))
     data["keep"] = ~nobody
     return data
 
 
-def _days(column: pd.Series, lines: np.ndarray, name: str, quality: Quality) -> np.ndarray:
-    """A day or beep number; a column of dates becomes days since 1970."""
-    values = guess.numbers(column)
-    text = ~np.isfinite(values) & column.notna().to_numpy()
-    if text.any() and text.sum() > 0.5 * column.notna().sum():
-        dates = pd.to_datetime(column, errors="coerce", format="mixed")
-        if dates.notna().sum() > 0.5 * column.notna().sum():
-            days: np.ndarray = (dates - pd.Timestamp(0)).dt.days.to_numpy(dtype=float)
-            return days
-    quality.mask("text in a numeric column", text, lines, "cell read as empty", name)
-    return values
+def _same(word: str, n: int) -> pd.Categorical:
+    return pd.Categorical.from_codes(np.zeros(n, dtype=np.int8), categories=pd.Index([word], dtype=object))
 
 
-def _times(column: pd.Series, lines: np.ndarray, name: str, quality: Quality) -> pd.Series:
-    """Naive local times; what is no time is empty."""
-    times = guess.times(column)
-    bad = (times.isna() & column.notna()).to_numpy()
-    quality.mask("unreadable time", bad, lines, "cell read as empty", name)
-    return times
+def _people(labels: pd.Categorical) -> pd.Categorical:
+    """Labels without blanks around them, numbers in the order of numbers; 7 and 7.0 are one."""
+    names = [re.sub(r"^(-?\d+)\.0+$", r"\1", str(c).strip()) for c in labels.categories]
+    ordered = sorted(set(names))
+    if all(re.fullmatch(r"-?\d+(\.\d+)?", n) for n in ordered):
+        ordered.sort(key=float)
+    place = {n: k for k, n in enumerate(ordered)}
+    to = np.array([*(place[n] for n in names), -1])
+    return pd.Categorical.from_codes(to[labels.codes], categories=pd.Index(ordered, dtype=object))
 
 
-def _items(raw: pd.DataFrame, data: pd.DataFrame, keys: dict[str, str], quality: Quality) -> dict[str, np.ndarray]:
-    """Every column of numbers by its name; one that is named like a key of the frame gets a mark."""
-    lines, columns = data["line"].to_numpy(), {}
-    for column in raw.columns:
-        if column in keys.values() or guess.bookkeeping(column):
-            continue
-        values = guess.numbers(raw[column])
-        given = raw[column].notna().to_numpy()
-        text = given & ~np.isfinite(values)
-        if not np.isfinite(values).any() or text.sum() > 0.5 * given.sum():
-            quality.note("column of text", len(raw), "not analysed", f"column {column}")
-            continue
-        quality.mask("text in a numeric column", text, lines, "cell read as empty", column)
-        columns[f"item_{column}" if column in data else column] = values
-    return columns
+def _told(tally: Tally, rule: str, column: str, quality: Quality) -> None:
+    quality.note(rule, tally.bad, "cell read as empty", f"row {tally.first}, column {column}")
+
+
+def _clock(
+    candidates: Sequence[str], columns: Mapping[str, Any], tallies: Mapping[str, Tally], quality: Quality
+) -> str | None:
+    """The first of the columns that holds times; cells of it that are none are told, or that no column does."""
+    for column in candidates:
+        if column in columns and tallies[column].given and tallies[column].bad <= 0.5 * tallies[column].given:
+            _told(tallies[column], "unreadable time", column, quality)
+            return column
+    for column in candidates[:1]:
+        if column in columns and tallies[column].given:
+            _told(tallies[column], "unreadable time", column, quality)
+    return None
+
+
+def _items(columns: Mapping[str, Any], tallies: Mapping[str, Tally], rows: int, quality: Quality) -> list[str]:
+    """Names of the columns of numbers; cells of them that are none are told, and the columns that are not analysed."""
+    numeric = []
+    for column in columns:
+        tally = tallies[column]
+        if not tally.given:
+            quality.note("empty column", rows, "not analysed", f"column {column}")
+        elif tally.bad > 0.5 * tally.given:
+            quality.note("column of text", rows, "not analysed", f"column {column}")
+        else:
+            _told(tally, "text in a numeric column", column, quality)
+            numeric.append(column)
+    return numeric
+
+
+def _missing_codes(data: pd.DataFrame, numeric: Sequence[str], quality: Quality) -> None:
+    """Empty the cells that hold a code for "not answered"."""
+    for column in numeric:
+        values = data[column].to_numpy()
+        coded = guess.missing_code(values)
+        quality.mask("code for a missing answer", coded, data["line"].to_numpy(), "cell read as empty", column)
+        if coded.any():
+            data[column] = np.where(coded, np.nan, values)
 
 
 def _target(
@@ -312,66 +256,108 @@ def _target(
     scale: tuple[float, float] | None,
     name: str,
     quality: Quality,
+    unread: Container[str],
 ) -> TargetSpec:
-    """Make the target a column; returns it with the items it is made of, and its scale."""
+    """Make the target a column, without what its scale cannot hold; returns it with its items and its scale."""
     unknown = [i for i in items or () if i not in numeric]
     if unknown:
         raise TargetError(f"{name}: no numeric column {', '.join(unknown)}; there are: {', '.join(numeric)}")
-    if target not in numeric:
-        if not items:
-            raise TargetError(
-                f"{name}: no numeric column {target!r}; name one with --target, or the items it is the mean of with "
-                f"--items; there are: {', '.join(numeric)}"
-            )
-        data[target] = data[list(items)].mean(axis=1, skipna=False)
+    if target not in numeric and not items:
+        empty = " (that column holds no numbers)" if target in unread else ""
+        raise TargetError(
+            f"{name}: no numeric column {target!r}{empty}; name one with --target, or the items it is the mean of with "
+            f"--items; there are: {', '.join(numeric)}"
+        )
+    given = target in numeric
+    made_of = tuple(items or guess.constituents(data, numeric, target))
+    alike = not _mixed_scales(data, [*made_of, *([target] if given else [])], None if given else quality)
+    answered = [*made_of, *([target] if given else [])] if alike or not given else [target]
+    lo, hi = _scale(data, answered, scale, target, quality)
+    for column in answered:
+        _off_scale(data, column, (lo, hi), quality)
+    if not given:
+        data[target] = data[list(made_of)].mean(axis=1, skipna=False)
         quality.note("target computed", len(data), "mean of the items, all of them present", f"column {target}")
-    made_of = tuple(items) if items else guess.constituents(data, numeric, target)
+    return TargetSpec(target, made_of, "negative" if target != "pa" else "positive", lo, hi)
+
+
+def _scale(
+    data: pd.DataFrame, columns: Sequence[str], scale: tuple[float, float] | None, target: str, quality: Quality
+) -> tuple[float, float]:
+    """Ends of the scale: those given, or guessed."""
     if scale is None:
-        lo, hi = guess.scale(data, [*made_of, target] if made_of else [target])
+        lo, hi = guess.scale(data, columns)
         quality.note("scale guessed from the answers", len(data), f"{lo:g} to {hi:g}", f"column {target}")
-    else:
-        lo, hi = scale
-        if not lo < hi:
-            raise TargetError(f"--scale {lo:g} {hi:g}: the lowest value must be below the highest")
-    return TargetSpec(target, made_of, "negative" if target != "pa" else "positive", float(lo), float(hi))
+        return lo, hi
+    if not scale[0] < scale[1]:
+        raise TargetError(f"--scale {scale[0]:g} {scale[1]:g}: the lowest value must be below the highest")
+    return float(scale[0]), float(scale[1])
 
 
-def _dated(data: pd.DataFrame, now: datetime | None, quality: Quality) -> pd.DataFrame:
+MIXED = 2.5
+"""Ratio of the widths of two scales from which they cannot be one scale whose ends nobody chose."""
+
+
+def _mixed_scales(data: pd.DataFrame, columns: Sequence[str], quality: Quality | None) -> bool:
+    """Whether columns were answered on different scales, told where a mean is taken over them."""
+    ends = {i: guess.scale(data, [i]) for i in columns}
+    widths = [hi - lo for lo, hi in ends.values()]
+    if max(widths) <= MIXED * min(widths):
+        return False
+    if quality is not None:
+        told = ", ".join(f"{i} {lo:g} to {hi:g}" for i, (lo, hi) in ends.items())
+        quality.note("items on different scales", len(data), "mean taken as they are; the widest counts most", told)
+    return True
+
+
+def _off_scale(data: pd.DataFrame, column: str, ends: tuple[float, float], quality: Quality) -> None:
+    """Empty the cells of a column that the scale cannot hold."""
+    slack = 1e-6 * (ends[1] - ends[0])
+    values = data[column].to_numpy()
+    off = (values < ends[0] - slack) | (values > ends[1] + slack)
+    quality.mask("off the scale", off, data["line"].to_numpy(), "cell read as empty", column)
+    if off.any():
+        data[column] = np.where(off, np.nan, values)
+
+
+def _dated(data: pd.DataFrame, now: datetime | None, name: str, quality: Quality) -> pd.DataFrame:
     """Leave out rows of nobody and of the future."""
     drop = ~data.pop("keep").to_numpy()
     if now is not None:
         future = (data[["slot_at", "answered_at"]].max(axis=1) > pd.Timestamp(now, tz="UTC")).to_numpy()
         quality.mask("answer in the future", future, data["line"].to_numpy(), "row left out", "timestamp")
         drop |= future
+        if drop.all():
+            raise StudyError(
+                f"{name}: every row lies in the future (after {now:%Y-%m-%d %H:%M}); where dates were shifted to "
+                "protect people, leave the columns of times out"
+            )
     data["response_id"] = data["line"]
     return data.loc[~drop].reset_index(drop=True) if drop.any() else data
 
 
-def _ordered(data: pd.DataFrame, quality: Quality) -> pd.DataFrame:
+def _ordered(data: pd.DataFrame, quality: Quality, specs: Sequence[TargetSpec]) -> pd.DataFrame:
     """Sort by person, period, day and beep, numbering them where the study does not; duplicates go."""
     data = guess.number_beeps(data, quality)
     order = ["person", "period", "day", "beep"]
-    data = data.sort_values([*order, "slot_at", "line"], kind="stable").reset_index(drop=True)
-    time = data["slot_at"].astype("int64").to_numpy()
-    known = data["slot_at"].notna().to_numpy()
+    if guess.ascending([data["person"].cat.codes.to_numpy(), *(data[c].to_numpy() for c in order[1:])]):
+        return _told_backwards(data, quality)
+    data["empty"] = data[[s.name for s in specs]].isna().any(axis=1) if specs else False
+    data = data.sort_values([*order, "empty", "slot_at", "line"], kind="stable").reset_index(drop=True)
+    del data["empty"]
+    again = data.duplicated(order).to_numpy()
+    quality.mask("duplicate beep", again, data["line"].to_numpy(), "first answered one kept", "beep")
+    return _told_backwards(data.loc[~again].reset_index(drop=True) if again.any() else data, quality)
+
+
+def _told_backwards(data: pd.DataFrame, quality: Quality) -> pd.DataFrame:
+    """Count the rows whose time lies before that of the row before them."""
+    time = data["slot_at"].to_numpy(dtype="datetime64[ns]")
     code = data["person"].cat.codes.to_numpy()
     back = np.zeros(len(data), dtype=bool)
-    back[1:] = known[1:] & known[:-1] & (code[1:] == code[:-1]) & (time[1:] < time[:-1])
+    back[1:] = (code[1:] == code[:-1]) & (time[1:] < time[:-1])
     quality.mask("time runs against day and beep", back, data["line"].to_numpy(), "order by day and beep", "timestamp")
-    again = data.duplicated(order).to_numpy()
-    quality.mask("duplicate beep", again, data["line"].to_numpy(), "first one kept", "beep")
-    return data.loc[~again].reset_index(drop=True) if again.any() else data
-
-
-def _off_scale(data: pd.DataFrame, spec: TargetSpec, quality: Quality) -> None:
-    """Empty targets and constituents that the scale cannot hold."""
-    slack = 1e-6 * (spec.hi - spec.lo)
-    for column in dict.fromkeys([spec.name, *spec.items]):
-        values = data[column].to_numpy()
-        off = (values < spec.lo - slack) | (values > spec.hi + slack)
-        quality.mask("off the scale", off, data["line"].to_numpy(), "cell read as empty", column)
-        if off.any():
-            data[column] = np.where(off, np.nan, values)
+    return data
 
 
 def _hash(data: pd.DataFrame, schema: Schema) -> str:

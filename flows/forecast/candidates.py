@@ -5,13 +5,13 @@ A candidate is fitted on rows that may be learnt from and then predicts every ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from flows.analyse.panel import Floats, Mask, Panel
+from flows.analyse.panel import Floats, Ints, Mask, Panel
 from flows.forecast.history import NAMES, RATES, History, Prior
 
 
@@ -28,7 +28,7 @@ class Sample:
     prior: Prior
     fit: Mask
     _forecasts: dict[int, tuple[Model, Floats]] = field(default_factory=dict, repr=False)
-    fits: dict[tuple[object, ...], Model] = field(default_factory=dict, repr=False)
+    fits: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
     def forecast(self, model: Model) -> Floats:
         """Forecasts of every row by a model, made once."""
@@ -43,10 +43,32 @@ class Sample:
     @staticmethod
     def fitted(candidate: Candidate, samples: Sequence[Sample]) -> Model:
         """A candidate fitted to samples, once."""
-        kept, key = samples[0].fits, (candidate, *map(id, samples))
+        model: Model = Sample.once(samples, (candidate,), lambda: candidate.fit(samples))
+        return model
+
+    @staticmethod
+    def once(samples: Sequence[Sample], key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        """What candidates share of samples, made by the first that needs it."""
+        kept, key = samples[0].fits, (*key, *map(id, samples))
         if key not in kept:
-            kept[key] = candidate.fit(samples)
+            kept[key] = make()
         return kept[key]
+
+    def take(self, rows: Mask | Ints) -> Sample:
+        """Some of the rows."""
+        return Sample(self.panel.take(rows), self.history.take(rows), self.prior, self.fit[rows])
+
+    def thinned(self, most: int) -> Sample:
+        """Every so many people, all of their rows, where there are more than `most`."""
+        people = len(self.panel.persons)
+        keep = max(1, int(people * most / max(len(self.panel), 1)))
+        if keep >= people:
+            return self
+        some: Sample = Sample.once([self], (most,), lambda: self._of(np.linspace(0, people - 1, keep).astype(int)))
+        return some
+
+    def _of(self, codes: Ints) -> Sample:
+        return self.take(np.isin(self.panel.code, codes))
 
     @property
     def unit(self) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from flows.forecast.boosting import Boosting
 from flows.forecast.candidates import Autoregression, Candidate, Ewma, LastValue, MeanSoFar
 from flows.forecast.filter import NormalTail, SharedFilter
 from flows.forecast.mixed import Mixed
-from flows.forecast.pooled import Boosting, RidgeLags
+from flows.forecast.pooled import RidgeLags
 from flows.forecast.statespace import StateSpace
 
 TAILS = (0.1, 0.9)

@@ -16,6 +16,9 @@ err = Console(stderr=True)
 out = Console()
 models = typer.Typer(no_args_is_help=True, help="Versions of the forecast model in the registry.")
 
+ROW = 1500
+"""Bytes that a row takes in a backtest, with the forecasts of every method."""
+
 
 def backtest(
     file: Annotated[Path, typer.Argument(help="A study as CSV.")],
@@ -29,8 +32,8 @@ def backtest(
     from flows.forecast.backtest import backtest as run  # noqa: PLC0415 - heavy
 
     with complain():
-        panel = open_study(file, target, items, scale)[1]
-        others = [open_study(path, target, None, None)[1] for path in train or ()]
+        panel = open_study(file, target, items, scale, ROW)[1]
+        others = [open_study(path, target, None, None, ROW)[1] for path in train or ()]
         result = run(panel, others)
     if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.forecast.boosting import Trees
 from flows.forecast.candidates import Autoregression, Ewma, Model
 from flows.forecast.filter import FittedFilter
-from flows.forecast.pooled import Linear, Trees
+from flows.forecast.pooled import Linear
 from flows.forecast.statespace import FittedStateSpace
 
 MOST_TRIALS = 10

@@ -52,7 +52,7 @@ class SharedFilter:
         between = _between(samples)
         params = _parameters(grid, between)
         for sample in samples:
-            part = _thin(sample)
+            part = sample.thinned(MOST_ROWS)
             error = (part.panel.y - part.prior.mean)[:, None] / part.unit - run(part, params)
             loss += np.sum(error[part.fit & np.isfinite(part.panel.y)] ** 2, axis=0)
         best = int(np.argmin(loss))
@@ -108,16 +108,6 @@ class NormalTail:
     def fit(self, samples: Sequence[Sample]) -> Model:
         """Fit the filter."""
         return FittedTail(Sample.fitted(SharedFilter(), samples), float(stats.norm.ppf(self.quantile)))
-
-
-def _thin(sample: Sample) -> Sample:
-    """Some of the people, where there are many rows."""
-    people = len(sample.panel.persons)
-    keep = max(1, int(people * MOST_ROWS / max(len(sample.panel), 1)))
-    if keep >= people:
-        return sample
-    rows = np.isin(sample.panel.code, np.linspace(0, people - 1, keep).astype(int))
-    return Sample(sample.panel.take(rows), sample.history.take(rows), sample.prior, sample.fit[rows])
 
 
 def _between(samples: Sequence[Sample]) -> float:

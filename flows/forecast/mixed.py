@@ -14,7 +14,9 @@ from flows.analyse.panel import Floats
 from flows.forecast.candidates import Model, Sample
 from flows.forecast.history import NAMES
 
-MOST_ROWS = 20_000
+MOST_ROWS = 10_000
+"""Rows it is fitted on: of the first people, beyond it; the slopes of so many are known well enough."""
+
 COLUMNS = ("last", "ewma_0.15", "last_linked")
 
 

@@ -196,7 +196,7 @@ def fit_risk(panels: Sequence[Panel], *, negative: bool, seed: int = 0) -> Risk 
 
 
 def _logistic() -> LogisticRegression:
-    return LogisticRegression(C=0.02, max_iter=500)
+    return LogisticRegression(C=0.02, max_iter=500, solver="newton-cholesky")
 
 
 def _stacked(sets: Sequence[Days]) -> tuple[Floats, Floats, Ints]:
@@ -232,27 +232,33 @@ def judge(y: Floats, forecast: Floats, base: Floats, who: Ints, *, seed: int = 0
     draws = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS)
     skills = 1 - (draws @ mine) / (draws @ theirs)
     z = logit(np.clip(forecast, 1e-6, 1 - 1e-6))
-    slopes = [_slope(z, y, d[code]) for d in draws[:200]]
+    line = _line(z, y, np.ones(len(y)))
+    slopes = [_line(z, y, d[code], line)[1] for d in draws[:200]]
     alarm, precision, recall = operating_point(y, forecast)
     return Evidence(
         people=people, days=len(y), events=int(y.sum()), brier=float(np.mean((y - forecast) ** 2)),
         base=float(np.mean((y - base) ** 2)), skill=float(1 - mine.sum() / theirs.sum()),
         skill_low=float(np.quantile(skills, 0.025)), skill_high=float(np.quantile(skills, 0.975)),
-        slope=_slope(z, y, np.ones(len(y))), slope_low=float(np.quantile(slopes, 0.025)),
+        slope=float(line[1]), slope_low=float(np.quantile(slopes, 0.025)),
         slope_high=float(np.quantile(slopes, 0.975)), curve=_curve(y, forecast), alarm=alarm, precision=precision,
         recall=recall,
     )  # fmt: skip
 
 
-def _slope(z: Floats, y: Floats, weight: Floats) -> float:
-    """Slope of a logistic regression of the outcome on the log odds forecast, by Newton's method."""
-    beta = np.zeros(2)  # from the slope forecast, Newton's method would run away where forecasts are over-confident
-    design = np.column_stack([np.ones(len(z)), z])
+def _line(z: Floats, y: Floats, weight: Floats, start: Floats | None = None) -> Floats:
+    """Intercept and slope of a logistic regression of the outcome on the log odds forecast, by Newton's method."""
+    # from the slope forecast, Newton's method would run away where forecasts are over-confident
+    beta = np.zeros(2) if start is None else start
     for _ in range(25):
-        p = expit(design @ beta)
-        curvature = design.T @ (design * (weight * p * (1 - p))[:, None]) + 1e-9 * np.eye(2)
-        beta = beta + np.linalg.solve(curvature, design.T @ (weight * (y - p)))
-    return float(beta[1])
+        p = expit(beta[0] + beta[1] * z)
+        away, pull = weight * (y - p), weight * p * (1 - p)
+        cross = float(pull @ z)
+        curvature = np.array([[pull.sum(), cross], [cross, float(pull @ (z * z))]]) + 1e-9 * np.eye(2)
+        move = np.linalg.solve(curvature, np.array([away.sum(), float(away @ z)]))
+        beta = beta + move
+        if np.abs(move).max() < 1e-8:
+            break
+    return np.asarray(beta, dtype=np.float64)
 
 
 def _curve(y: Floats, forecast: Floats) -> tuple[tuple[float, float, int], ...]:

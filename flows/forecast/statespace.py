@@ -17,7 +17,7 @@ from flows.forecast.filter import Parameters, run
 MOST_PEOPLE = 150
 """People up to whom everybody has a fit of their own; beyond, a sample gives the typical parameters of all."""
 
-SAMPLED = 60
+SAMPLED = 40
 
 
 @dataclass(frozen=True)

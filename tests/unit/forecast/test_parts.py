@@ -18,7 +18,7 @@ from flows.forecast.intervals import TRUST, Conformal, fit_conformal, winkler
 from flows.forecast.model import MoodModel, Next, fit_model, forecast_next
 from flows.forecast.outcome import Outcome, health
 from flows.forecast.promotion import compare
-from flows.forecast.risk import Evidence, Risk, _slope, columns, days_of, fit_risk, judge, operating_point
+from flows.forecast.risk import Evidence, Risk, _line, columns, days_of, fit_risk, judge, operating_point
 from flows.forecast.settle import settle
 from flows.forecast.stack import fit_stack
 from flows.monitor.drift import assess
@@ -100,7 +100,7 @@ def test_the_calibration_slope_is_a_logistic_regression():
     z = rng.normal(size=800)
     y = (rng.random(800) < 1 / (1 + np.exp(-0.7 * z))).astype(float)
     expected = LogisticRegression(C=np.inf).fit(z[:, None], y).coef_[0, 0]
-    assert _slope(z, y, np.ones(800)) == pytest.approx(expected, rel=1e-3)
+    assert _line(z, y, np.ones(800))[1] == pytest.approx(expected, rel=1e-3)
 
 
 def test_evidence_tells_good_from_bad():
