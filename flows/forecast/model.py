@@ -20,7 +20,7 @@ from flows.forecast.split import split
 NAME = "next-beep-forecast"
 """Of the model in the registry."""
 
-FORMAT = 1
+FORMAT = 2
 MIN_ANSWERS = 3
 """Answers before a person's first forecast: the fourth response is the first one forecast."""
 
@@ -48,7 +48,10 @@ class MoodModel:
     @classmethod
     def load(cls, path: Path) -> MoodModel:
         """Read a version of the registry this installation wrote."""
-        model = pickle.loads(path.read_bytes())  # noqa: S301 - our own registry's file
+        try:
+            model = pickle.loads(path.read_bytes())  # noqa: S301 - our own registry's file
+        except (AttributeError, ImportError):
+            model = None  # of a format whose classes are gone
         if not isinstance(model, cls) or model.format != FORMAT:
             raise TypeError(f"{path}: not a forecast model of format {FORMAT}; train a new version")
         return model

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.forecast import boosting, pooled
 from flows.forecast.backtest import TooFewAnswers, backtest
 from flows.forecast.candidates import Ewma, LastValue, MeanSoFar, Sample
 from flows.forecast.catalogue import candidates
@@ -81,6 +82,48 @@ def test_the_backtest_never_sees_a_test_answer_before_its_turn(panel, result):
     for name, values in result.forecasts.items():
         np.testing.assert_allclose(values, other.forecasts[name], rtol=0, atol=1e-9, err_msg=name)
     assert other.chosen == result.chosen
+
+
+def test_ridge_is_that_of_scikit_learn_however_its_rows_are_parted(panel, monkeypatch):
+    """Weights equal scikit-learn's Ridge at the penalty chosen, to 1e-8, and are the same when rows come in pieces."""
+    from sklearn.linear_model import Ridge
+
+    sample = sample_of(panel)
+    model = pooled.RidgeLags(items=True).fit([sample])
+    rows, _ = pooled.learnable(sample)
+    x = pooled.linear_columns(sample.take(rows), items=True) / sample.unit
+    x = np.column_stack([x, np.zeros(len(rows))])
+    size = np.sqrt(np.mean(x * x, axis=0)) + 1e-9
+    y = (panel.y - sample.history.centre)[rows] / sample.unit
+    line = Ridge(alpha=model.penalty, fit_intercept=False).fit(x / size, y)
+    np.testing.assert_allclose(model.weights, line.coef_ / size, rtol=0, atol=1e-8)
+    monkeypatch.setattr(pooled, "BLOCK", 97)
+    pieces = pooled.RidgeLags(items=True).fit([sample])
+    np.testing.assert_allclose(pieces.weights, model.weights, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(pieces.predict(sample), model.predict(sample), rtol=0, atol=1e-9)
+
+
+def test_trees_on_levels_are_trees_on_values(panel):
+    """Trees grown on the levels of the columns forecast what trees grown on the columns themselves do."""
+    sample = sample_of(panel)
+    chosen = boosting.Boosting("m", "absolute_error", rounds=15)
+    table = boosting.Table.of([sample], None)
+    rows, _ = pooled.learnable(sample)
+    centre = sample.history.centre
+    columns = boosting.tree_columns(sample, centre)
+    raw = chosen._grown(15, columns[rows], table.away / table.spread, table.share)
+    expected = centre + sample.history.spread * raw.predict(columns)
+    np.testing.assert_allclose(chosen.fit([sample]).predict(sample)[rows], expected[rows], rtol=0, atol=1e-9)
+
+
+def test_many_people_are_thinned_evenly(panel):
+    """Beyond the rows asked for every so many people stay, with all of their rows and their own codes."""
+    sample = sample_of(panel)
+    few = sample.thinned(len(panel) // 4)
+    kept = np.unique(few.panel.code)
+    assert len(kept) == len(panel.persons) // 4
+    np.testing.assert_array_equal(few.panel.y, panel.y[np.isin(panel.code, kept)])
+    assert sample.thinned(len(panel)) is sample
 
 
 def test_simple_candidates_equal_a_loop(panel):
