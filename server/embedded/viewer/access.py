@@ -20,6 +20,16 @@ Handler = Callable[[Request], Awaitable[Response]]
 Message = dict[str, Any]
 OPEN = ("/login", "/static/")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
+    "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),  # no page of another site embeds a file or a picture
+]
 
 
 class Access:
@@ -38,7 +48,7 @@ class Access:
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self._headers()]
+                message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
         await (answer or self.app)(scope, receive, sending)
@@ -58,19 +68,6 @@ class Access:
             where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?{urlencode({'next': where})}", 303)
         return None
-
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        files = self.state.urls.get("files", "")
-        local = files.replace("//127.0.0.1:", "//localhost:")
-        policy = (
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
-            f"img-src 'self' data: {files} {local}; base-uri 'none'; frame-ancestors 'none'"
-        )
-        return [
-            (b"content-security-policy", policy.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"same-origin"),
-        ]
 
 
 def _local(target: str) -> str:

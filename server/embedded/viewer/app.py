@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from server.embedded.errors import ApiError
 from server.embedded.state import State
-from server.embedded.viewer import draw, text
+from server.embedded.viewer import draw, kept, text
 from server.embedded.viewer.access import Access, login, logout
 from server.embedded.viewer.read import (
     compare,
@@ -155,7 +155,7 @@ def report_table(db: sqlite3.Connection, _: Request) -> Shown | None:
 
 def one_report(db: sqlite3.Connection, request: Request) -> Shown | None:
     """One report."""
-    return reports.one(db, request.path_params["report"])
+    return reports.one(db, request.path_params["report"], request.app.state.file_at)
 
 
 def board(db: sqlite3.Connection, _: Request) -> Shown | None:
@@ -173,6 +173,7 @@ class Pages:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.file_at = kept.addresses(state)
 
     def page(self, template: str, read: Read) -> Callable[[Request], Any]:
         """Make the handler of one kind of page."""
@@ -197,7 +198,10 @@ class Pages:
 
     def html(self, request: Request, template: str, values: Shown, status: int) -> Response:
         """Render; a page that has not changed is not sent again."""
-        shown = {"here": request.url.path, "passwords": self.state.auth.password_mode, "urls": self.state.urls}
+        shown = {
+            "here": request.url.path, "passwords": self.state.auth.password_mode, "urls": self.state.urls,
+            "file_at": self.file_at,
+        }  # fmt: skip
         body = TEMPLATES.get_template(template).render(**shown, **values).encode()
         tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         if request.headers.get("if-none-match") == tag:
@@ -214,7 +218,8 @@ async def _compare_form(request: Request) -> Response:
 
 def application(state: State) -> Starlette:
     """Build the ASGI application."""
-    show = Pages(state).page
+    pages = Pages(state)
+    show = pages.page
     a_task, a_model = show("task.html", one_task), show("model.html", one_model)
     a_project, a_report = show("project.html", project), show("report.html", one_report)
     a_pipeline, all_pipelines = show("pipeline.html", one_pipeline), show("pipelines.html", pipeline_table)
@@ -226,8 +231,9 @@ def application(state: State) -> Starlette:
         ("/compare/{kind}", _compare_form),
         ("/pipelines", all_pipelines), ("/reports", show("reports.html", report_table)),
         ("/pipelines/{project}/experiments/{task}/graph", show("graph.html", one_pipeline)),
-        ("/pipelines/{project}/experiments/{task}", a_pipeline),
+        ("/pipelines/{project}/experiments/{task}", a_pipeline), ("/pipelines/{project}/tasks/{task}", a_pipeline),
         ("/pipelines/{project}/experiments/{task}/{rest:path}", a_pipeline),
+        ("/pipelines/{project}/tasks/{task}/{rest:path}", a_pipeline),
         ("/pipelines/{project}", all_pipelines), ("/pipelines/{project}/{rest:path}", all_pipelines),
         ("/reports/{project}/{report}", a_report), ("/reports/{project}/{report}/{rest:path}", a_report),
         ("/workers-and-queues", show("workers.html", board)),
@@ -239,7 +245,7 @@ def application(state: State) -> Starlette:
         ("/projects/{project}/experiments/{task}", a_task), ("/projects/{project}/tasks/{task}", a_task),
         ("/projects/{project}/experiments/{task}/{rest:path}", a_task),
         ("/projects/{project}/tasks/{task}/{rest:path}", a_task),
-        ("/datasets/simple/{project}/experiments/{task}", a_task),
+        ("/datasets/simple/{project}/experiments/{task}", a_task), ("/datasets/simple/{project}/tasks/{task}", a_task),
         ("/projects/{project}/models", model_list),
         ("/projects/{project}/models/{model}", a_model), ("/projects/{project}/models/{model}/{rest:path}", a_model),
         ("/projects/{project}/compare-experiments;ids={ids}", of_tasks),
@@ -254,6 +260,9 @@ def application(state: State) -> Starlette:
         Route("/login", login(state, TEMPLATES), methods=["GET", "POST"]),
         Route("/logout", logout(state), methods=["POST"]),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
+        Route(f"{kept.PREFIX}{{path:path}}", kept.handler(state), methods=["GET", "HEAD"]),
         Route("/{rest:path}", show("words.html", lambda _, __: None), methods=["GET"]),
     ]
-    return Starlette(routes=found, middleware=[Middleware(Access, state=state)])
+    made = Starlette(routes=found, middleware=[Middleware(Access, state=state)])
+    made.state.file_at = pages.file_at
+    return made

@@ -17,17 +17,26 @@ WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 34
 COLOURS = 8
 SAMPLES = 400  # points of a curve: more than a screen of 640 units can show
+WRITTEN = 144  # cells of a matrix that have room for their numbers
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line or set of points; `y` may hold NaN where there is a gap."""
+    """One line or set of points; `y` may hold NaN where there is a gap.
+
+    Attributes
+    ----------
+    spans
+        Ends of an interval around each `y`; empty where there is none.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     marks: bool = False
     line: bool = True
+    spans: Sequence[Span] = ()
 
 
 @dataclass(frozen=True)
@@ -106,13 +115,15 @@ def _frame(x: Axis, y: Axis, *, dates: bool = False, labels: Sequence[str] | Non
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{place + 4:.1f}" text-anchor="end">{number(value)}</text>')
     if labels is not None:
-        every = max(1, math.ceil(len(labels) / 8))
+        wide = 8 * max((len(label[:14]) for label in labels), default=1)  # of the longest, with a space
+        every = max(1, math.ceil(len(labels) * wide / (WIDTH - LEFT - RIGHT)))
         marks = [(x.at(i), labels[i][:14]) for i in range(0, len(labels), every)]
     else:
         places = moments(x.low, x.high) if dates else ticks(x.low, x.high)
         marks = [(x.at(value), _date(value, x.high - x.low) if dates else number(value)) for value in places]
     for place, text in marks:
-        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{escape(text)}</text>')
+        anchor = "end" if place > WIDTH - RIGHT - 3 * len(text) else "middle"  # the last one would be cut
+        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{escape(text)}</text>')
     return parts
 
 
@@ -145,7 +156,7 @@ def lines(curves: Sequence[Curve], label: str, *, dates: bool = False, labels: S
         Names of the places 0, 1, ... on the x axis.
     """
     x = axis([v for c in curves for v in c.x], LEFT, WIDTH - RIGHT)
-    y = axis([v for c in curves for v in c.y], HEIGHT - BOTTOM, TOP)
+    y = axis([v for c in curves for v in [*c.y, *_ends(c.spans)]], HEIGHT - BOTTOM, TOP)
     parts = _frame(x, y, dates=dates, labels=labels)
     for index, curve in enumerate(curves):
         colour = f"s{index % COLOURS}" + (" dashed" if index >= COLOURS else "")
@@ -156,12 +167,46 @@ def lines(curves: Sequence[Curve], label: str, *, dates: bool = False, labels: S
                 parts.append(f'<polyline class="line {colour}" points="{points}"/>')
             if curve.marks or not curve.line or len(places) == 1:
                 parts += [f'<circle class="dot {colour}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in places]
+        parts += [
+            _whisker(x.at(at), y, span, colour)
+            for at, span in zip(curve.x, curve.spans, strict=False)
+            if math.isfinite(at)
+        ]
     return _wrap(parts, label)
 
 
-def bars(groups: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], label: str) -> Markup:
-    """Draw bars, one group of them for each label, one colour for each group of values."""
-    y = axis([v for _, values in groups for v in values], HEIGHT - BOTTOM, TOP, zero=True)
+def _ends(spans: Sequence[Span]) -> list[float]:
+    return [end for span in spans for end in span]
+
+
+def _whisker(place: float, y: Axis, span: Span, colour: str) -> str:
+    """Draw an interval as a line with caps, nothing where an end is unknown."""
+    if not all(map(math.isfinite, span)):
+        return ""
+    low, high = y.at(span[0]), y.at(span[1])
+    caps = "".join(f"M{place - 4:.1f} {end:.1f}h8" for end in (low, high))
+    return f'<path class="whisker {colour}" d="M{place:.1f} {low:.1f}V{high:.1f}{caps}"/>'
+
+
+def bars(
+    groups: Sequence[tuple[str, Sequence[float]]],
+    labels: Sequence[str],
+    label: str,
+    spans: Sequence[Sequence[Span]] = (),
+    *,
+    coloured: bool = False,
+) -> Markup:
+    """Draw bars, one group of them for each label, one colour for each group of values.
+
+    Parameters
+    ----------
+    spans
+        Ends of an interval for each value of each group; empty where there is none.
+    coloured
+        Each bar of a group has a colour of its own, as in a legend of the labels.
+    """
+    reached = [v for _, values in groups for v in values] + [e for row in spans for e in _ends(row)]
+    y = axis(reached, HEIGHT - BOTTOM, TOP, zero=True)
     x = Axis(-0.5, max(len(labels), 1) - 0.5, LEFT, WIDTH - RIGHT)
     parts = _frame(x, y, labels=labels)
     wide = (x.at(1) - x.at(0)) * 0.8 / max(len(groups), 1)
@@ -171,15 +216,24 @@ def bars(groups: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str], l
                 continue
             left = x.at(place) + wide * (index - len(groups) / 2)
             top, bottom = sorted((y.at(value), y.at(0)))
+            colour = (place if coloured else index) % COLOURS
             parts.append(
-                f'<rect class="bar s{index % COLOURS}" x="{left:.1f}" y="{top:.1f}" width="{max(wide, 0.5):.1f}" '
+                f'<rect class="bar s{colour}" x="{left:.1f}" y="{top:.1f}" width="{max(wide, 0.5):.1f}" '
                 f'height="{max(bottom - top, 0.5):.1f}"><title>{escape(labels[place])}: {number(value)}</title></rect>'
             )
+            if index < len(spans) and place < len(spans[index]):
+                parts.append(_whisker(left + wide / 2, y, spans[index][place], "over"))
     return _wrap(parts, label)
 
 
-def heat(rows: Sequence[Sequence[float]], label: str) -> Markup:
-    """Draw a matrix, the first row on top; a cell's opacity is its value between the smallest and the largest."""
+def heat(rows: Sequence[Sequence[float]], label: str, across: Sequence[str] = (), down: Sequence[str] = ()) -> Markup:
+    """Draw a matrix, the first row on top; a cell's opacity is its value between the smallest and the largest.
+
+    Parameters
+    ----------
+    across, down
+        Names of the columns and rows, where they have any.
+    """
     finite = [bounded(v) for row in rows for v in row if math.isfinite(v)] or [0.0]
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
     width = (WIDTH - LEFT - RIGHT) / max(max(map(len, rows), default=1), 1)
@@ -192,4 +246,21 @@ def heat(rows: Sequence[Sequence[float]], label: str) -> Markup:
                 f'<rect class="cell" x="{LEFT + j * width:.1f}" y="{TOP + i * height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}" fill-opacity="{shade:.2f}"><title>{number(value)}</title></rect>'
             )
+            if sum(map(len, rows)) <= WRITTEN:
+                x, y = LEFT + (j + 0.5) * width, TOP + (i + 0.5) * height + 4
+                dark = "cell-text over" if shade > 0.55 else "cell-text"
+                parts.append(
+                    f'<text class="{dark}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{number(value)}</text>'
+                )
+    for j, name in _named(across):
+        x = LEFT + (j + 0.5) * width
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{escape(name[:14])}</text>')
+    for i, name in _named(down):
+        y = TOP + (i + 0.5) * height + 4
+        parts.append(f'<text x="{LEFT - 6}" y="{y:.1f}" text-anchor="end">{escape(name[:9])}</text>')
     return _wrap(parts, label)
+
+
+def _named(names: Sequence[str]) -> list[tuple[int, str]]:
+    """At most a dozen of the names, with their places."""
+    return list(enumerate(names))[:: max(1, math.ceil(len(names) / 12))]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from markupsafe import Markup
@@ -21,6 +21,7 @@ from server.embedded.viewer.text import link
 ROWS = 200  # rows of a table that a page shows
 BARS = 300
 DATA = 20_000  # characters of a plot that cannot be drawn
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ def show(text: str, title: str) -> Shown:
     try:
         figure = orjson.loads(text)
         traces = [trace for trace in figure.get("data") or [] if isinstance(trace, dict)]
-        _draw(shown, traces)
-        shown.images = _images(figure.get("layout") or {}) if not traces else []
+        layout = figure.get("layout") or {}
+        _draw(shown, traces, layout)
+        shown.images = _images(layout) if not traces else []
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError):
         shown.pictures, shown.tables, shown.images = [], [], []
     if not shown.pictures and not shown.tables and not shown.images:
@@ -65,7 +67,7 @@ def show(text: str, title: str) -> Shown:
     return shown
 
 
-def _draw(shown: Shown, traces: Sequence[Mapping[str, Any]]) -> None:
+def _draw(shown: Shown, traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> None:
     kinds: dict[str, list[Mapping[str, Any]]] = {}
     for trace in traces:
         kinds.setdefault(str(trace.get("type") or "scatter"), []).append(trace)
@@ -75,8 +77,9 @@ def _draw(shown: Shown, traces: Sequence[Mapping[str, Any]]) -> None:
         shown.pictures.append(_curves(curves, shown.title))
     if kinds.get("bar"):
         shown.pictures.append(_bars(kinds["bar"], shown.title))
+    shown.pictures += [_bars([_slices(trace)], shown.title) for trace in kinds.get("pie", [])]
     shown.pictures += [_histogram(trace, shown.title) for trace in kinds.get("histogram", [])]
-    shown.pictures += [draw.heat(_matrix(trace["z"]), shown.title) for trace in kinds.get("heatmap", [])]
+    shown.pictures += [_heat(trace, layout, shown.title) for trace in kinds.get("heatmap", [])]
     named = [*curves, *kinds.get("bar", [])]
     if len(named) > 1:
         shown.legend = [_name(trace, index) for index, trace in enumerate(named)]
@@ -132,32 +135,58 @@ def _curves(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:
         mode = str(trace.get("mode") or "lines")
         x = [_float(v) if numeric else _seconds(v) if dates else float(place[str(v)]) for v in column]
         y = [_float(v) for v in values(trace.get("y"))]
-        curves.append(draw.Curve(_name(trace, index), *thin(x, y), marks="markers" in mode, line="lines" in mode))
+        spans, _ = thin(_spans(trace.get("error_y"), y), y)
+        curves.append(draw.Curve(_name(trace, index), *thin(x, y), "markers" in mode, "lines" in mode, spans))
     return draw.lines(curves, title, dates=dates, labels=names)
 
 
-def thin(x: Sequence[float], y: Sequence[float], most: int = 2_000) -> tuple[Sequence[float], Sequence[float]]:
+def _spans(error: Any, y: Sequence[float]) -> list[draw.Span]:
+    """Ends of the intervals that plotly writes as distances from the values."""
+    if not isinstance(error, Mapping) or "array" not in error:
+        return []
+    up = [_float(v) for v in values(error["array"])]
+    down = up if error.get("symmetric", "arrayminus" not in error) else [_float(v) for v in values(error["arrayminus"])]
+    return [(at - below, at + above) for at, above, below in zip(y, up, down, strict=False)]
+
+
+def thin(x: Sequence[T], y: Sequence[float], most: int = 2_000) -> tuple[Sequence[T], Sequence[float]]:
     """Take every n-th point of a long curve."""
-    step = max(1, math.ceil(len(x) / most))
+    step = max(1, math.ceil(len(y) / most))
     return x[::step], y[::step]
 
 
 def _bars(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:
     flat = any(trace.get("orientation") == "h" for trace in traces)
     names: dict[str, None] = {}
-    columns = []
+    columns, spans = [], []
     for trace in traces:
         heights, places = ("x", "y") if flat else ("y", "x")
         y = [_float(v) for v in values(trace.get(heights))]
         x = [str(v) for v in values(trace.get(places))] or [str(i) for i in range(len(y))]
         names.update(dict.fromkeys(x))
         columns.append(dict(zip(x, y, strict=False)))
+        spans.append(dict(zip(x, _spans(trace.get(f"error_{heights}"), y), strict=False)))
     labels = list(names)[:BARS]
     groups = [
         (_name(trace, index), [column.get(label, math.nan) for label in labels])
         for index, (trace, column) in enumerate(zip(traces, columns, strict=True))
     ]
-    return draw.bars(groups, labels, title)
+    nothing = (math.nan, math.nan)
+    ends = [[found.get(label, nothing) for label in labels] if found else [] for found in spans]
+    return draw.bars(groups, labels, title, ends)
+
+
+def _slices(trace: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a pie as bars: lengths are compared more easily than angles."""
+    return {"x": trace.get("labels"), "y": trace.get("values"), "name": trace.get("name")}
+
+
+def _heat(trace: Mapping[str, Any], layout: Mapping[str, Any], title: str) -> Markup:
+    rows = _matrix(trace["z"])
+    across, down = ([str(v) for v in values(trace.get(side))] for side in ("x", "y"))
+    if (layout.get("yaxis") or {}).get("autorange") != "reversed":  # plotly's first row is the lowest
+        rows, down = rows[::-1], down[: len(rows)][::-1]
+    return draw.heat(rows, title, across, down)
 
 
 def _histogram(trace: Mapping[str, Any], title: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from markupsafe import Markup
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _IFRAME = re.compile(r"<iframe\b[^>]*?\bsrc=\"([^\"]*/widgets/[^\"]*)\"[^>]*>\s*(?:</iframe>)?", re.IGNORECASE)
 _IMAGE = re.compile(r'<img src="(?!data:image/|/)[^"]*" alt="([^"]*)"[^>]*>')
+_HEADING = re.compile(r"<(/?)h([1-6])>")
 Widget = Callable[[dict[str, list[str]]], str]
 
 
@@ -48,10 +50,15 @@ def link(url: str | None) -> str:
     return url if url and urlsplit(url).scheme in {"http", "https"} else ""
 
 
-def markdown(text: str, widget: Widget | None = None) -> Markup:
+def markdown(text: str, widget: Widget | None = None, below: int = 1) -> Markup:
     """Render Markdown; an embedded chart of the web app becomes what `widget` makes of its query.
 
     Images of other hosts are replaced by their description: the pages load nothing from outside.
+
+    Parameters
+    ----------
+    below
+        Level of the page's heading that the text stands under: its own begin one lower.
     """
     charts: list[str] = []
 
@@ -61,7 +68,10 @@ def markdown(text: str, widget: Widget | None = None) -> Markup:
 
     rendered = _MARKDOWN.render(_IFRAME.sub(keep, text))
     rendered = _IMAGE.sub(r'<span class="quiet">[\1]</span>', rendered)
+    rendered = _HEADING.sub(lambda found: f"<{found[1]}h{min(6, int(found[2]) + below)}>", rendered)
     for index, chart in enumerate(charts):
         rendered = rendered.replace(f"<p>CHART{index}TRAHC</p>", chart)
-    rendered = rendered.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+    number = itertools.count(1)  # a region's name is its own
+    frame = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}"><table>'
+    rendered = re.sub("<table>", lambda _: frame.format(next(number)), rendered)
     return Markup(rendered.replace("</table>", "</table></div>"))  # noqa: S704 - raw HTML is escaped by the renderer

@@ -44,6 +44,7 @@ class Filled:
 
     api: Api
     web: str
+    files: str
     project: str = ""
     live: str = ""
     tasks: list[str] = field(default_factory=list)
@@ -51,6 +52,7 @@ class Filled:
     pipeline: str = ""
     report: str = ""
     report_project: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def scalar(task: str, metric: str, variant: str, step: int, value: float) -> dict[str, Any]:
@@ -99,7 +101,11 @@ def steps(*names: tuple[str, str, list[str]], tasks: list[str]) -> dict[str, Any
 def fill(service: Service) -> Filled:
     """Put projects, experiments, models, a pipeline and a report into a server."""
     api = Api(service)
-    found = Filled(api, service.ready["urls"]["web"])
+    found = Filled(api, service.ready["urls"]["web"], service.ready["urls"]["files"])
+    keys = json.loads(Path(service.ready["credentials"]).read_text())
+    found.environment = {f"CLEARML_{name.upper()}_HOST": url for name, url in service.ready["urls"].items()} | {
+        "CLEARML_API_ACCESS_KEY": keys["access_key"], "CLEARML_API_SECRET_KEY": keys["secret_key"],
+    }  # fmt: skip
     found.project = api.call("projects.create", name="Mood/study", description="**What** this is. [a](javascript:x)")[
         "id"
     ]
@@ -160,6 +166,7 @@ def fill(service: Service) -> Filled:
     )
     found.pipeline = api.task(pipelines, "cycle", type="controller", configuration=graph, system_tags=["pipeline"])
     frame = f'<iframe src="{found.web}/widgets/?type=plot&objectType=task&objects={found.tasks[0]}&metrics=lines&variants=v" width="100%"></iframe>'
+    frame += "\n\n" + frame.replace("metrics=lines", "metrics=table")
     text = f"# Wellbeing\n\n<script>alert(1)</script>\n\n{frame}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n![x](http://elsewhere.example/x.png)"
     made = api.call("reports.create", project=found.project, name="Wellbeing of the group", report=text)
     found.report, found.report_project = made["id"], made["project_id"]

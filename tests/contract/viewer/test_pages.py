@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 
 import bcrypt
 import httpx
@@ -12,6 +14,7 @@ from tests.contract.viewer.filled import Api, Filled, plot
 from tests.services import running
 
 pytestmark = pytest.mark.xdist_group("viewer")
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PORTS = ("--api-port", "0", "--files-port", "0", "--web-port", "0")
 
 
@@ -30,6 +33,8 @@ def test_links_that_the_sdk_prints_resolve(filled: Filled, get):
         f"/projects/{project}/models/{model}/general": "forecaster",
         f"/projects/{project}/experiments": "Experiments of study",
         f"/pipelines/{project}/experiments/{filled.pipeline}": "analyse: running",
+        f"/pipelines/{project}/tasks/{filled.pipeline}/details": "analyse: running",
+        f"/datasets/simple/{project}/experiments/{task}": "run 0",
         f"/reports/{filled.report_project}/{filled.report}": "Wellbeing of the group",
         "/settings/workspace-configuration": "CLEARML_API_HOST=http://127.0.0.1",
         "/workers-and-queues/queues": "default",
@@ -89,6 +94,8 @@ def test_the_report_draws_the_charts_it_embeds(filled: Filled, get):
     text = get(f"/reports/{filled.report_project}/{filled.report}").text
     assert text.count('<svg class="chart"') == 1
     assert "<td>1</td>" in text
+    assert text.count("<table>") == text.count('class="scroll"') == 2, "each in a frame of its own, none in two"
+    assert "<td>2.25</td>" in text, "an embedded table is a table"
 
 
 def test_a_comparison_tells_what_differs(filled: Filled, get):
@@ -108,26 +115,55 @@ def test_versions_of_a_model_are_compared_by_the_numbers_they_were_registered_wi
     for number in (1, 2):
         told = [
             {"key": "metric.mae", "type": "str", "value": f"0.{number}"},
+            {"key": "metric.mae_low", "type": "str", "value": f"0.{number}5"},
+            {"key": "metric.mae_high", "type": "str", "value": f"0.{number + 1}5"},
             {"key": "data_hash", "type": "str", "value": f"h{number}"},
+            {"key": "registry.version", "type": "str", "value": str(number)},
+            {"key": "card", "type": "str", "value": f"# Card\nsame line\nline of {number}"},
         ]
         fields = {"name": "versioned", "uri": "file:///m", "project": filled.live, "task": filled.tasks[number - 1]}
         ids.append(api.call("models.create", metadata=told, **fields)["id"])
     text = get(f"/projects/*/compare-models;ids={','.join(ids)}").text
     assert ">mae</th>" in text
     assert ">+0.1<" in text.replace(" ", "")
-    assert '<td class="value">h2</td>' in text
+    assert "[0.15, 0.25]" in text, "the interval stands beside the number"
+    assert "mae_low" not in text
+    assert ">1. versioned v1</th>" in text
+    assert ">h2</td>" in text
+    assert "same line" not in text, "of the cards only the lines that differ"
+    assert "line of 2" in text
     assert "<polyline" in text, "the curves of the tasks that made them"
+    one = get(f"/models/{ids[1]}").text
+    assert "<h3>Card</h3>" in one, "the model card is read as Markdown, its heading below the page's"
+    assert f'<a href="/models/{ids[0]}">v1</a>' in one, "the other version by its number"
+    assert f'<a href="/tasks/{filled.tasks[1]}">run 1 &lt;&amp;&gt;</a>' in one
 
 
-def test_a_figure_reported_as_a_picture_is_shown(filled: Filled, get):
-    """A plot that is one image on the file server is shown as that image; an image from elsewhere is not loaded."""
-    api = filled.api
+def test_files_are_shown_to_who_may_look(filled: Filled, get):
+    """Pictures and artifacts of the file server open without a token, also those stored under another port; a picture
+    that is kept elsewhere is a link, and nothing outside the folder of files is reachable.
+    """
+    api, files = filled.api, filled.files
+    picture = base64.b64decode(PIXEL)
+    sent = api.client.post(f"{files}/", files={"a b/p.png": ("a b/p.png", picture)})
+    assert sent.status_code == 200
+    assert httpx.get(f"{files}/a%20b/p.png").status_code == 401, "the files port itself wants to know who asks"
     made = api.task(filled.live, "pictured")
-    for name, source in (("own", "http://127.0.0.1:1/p.png"), ("odd", "javascript:alert(1)")):
+    addresses = {"own": f"{files}/a%20b/p.png", "moved": "http://localhost:1/a%20b/p.png"}
+    for name, source in (addresses | {"away": "https://elsewhere.example/p.png", "odd": "javascript:alert(1)"}).items():
         api.events([plot(made, name, {"data": [], "layout": {"images": [{"source": source}]}})])
+    artifact = {"key": "frame", "type": "image", "uri": addresses["own"]}
+    api.call("tasks.add_or_update_artifacts", task=made, artifacts=[artifact], force=True)
     text = get(f"/tasks/{made}?tab=plots").text
-    assert '<img src="http://127.0.0.1:1/p.png" alt="own / v">' in text
+    assert re.findall(r'<img src="([^"]+)" alt="(\w+) / v"', text) == [
+        ("/files/a%20b/p.png", n) for n in ("moved", "own")
+    ]
+    assert '<a href="https://elsewhere.example/p.png">' in text
     assert 'src="javascript' not in text
+    assert '<a href="/files/a%20b/p.png">frame</a>' in get(f"/tasks/{made}?tab=artifacts").text
+    got = get("/files/a%20b/p.png")
+    assert (got.status_code, got.headers["content-type"], got.content) == (200, "image/png", picture)
+    assert (get("/files/nothing").status_code, get("/files/..%2f..%2fcredentials.json").status_code) == (404, 400)
 
 
 def test_a_long_log_is_read_in_pages(filled: Filled, get):
@@ -173,6 +209,7 @@ def test_with_passwords_nothing_is_shown_before_logging_in(tmp_path):
         httpx.Client(base_url=service.ready["urls"]["web"], follow_redirects=False) as client,
     ):
         Api(service).task("", "secret thing")
+        assert client.get("/files/x").status_code == 303
         closed = client.get("/tasks/x?tab=log")
         assert closed.headers["location"] == "/login?next=%2Ftasks%2Fx%3Ftab%3Dlog"
         wrong = client.post("/login", data={"name": "ana", "password": "wrong"})

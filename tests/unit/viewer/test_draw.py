@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.embedded.viewer import draw, plotly, text
+from server.embedded.viewer.read import compare
 from server.embedded.viewer.read.pipelines import Step, layers
 from server.embedded.viewer.read.pipelines import draw as draw_graph
 
@@ -43,6 +44,59 @@ def test_a_gap_cuts_a_curve():
     assert picture.count("<polyline") == 2
 
 
+def test_an_interval_is_drawn_around_its_value():
+    """Distances that plotly writes, of both sides or of one, become whiskers of points and of bars; the axis holds them."""
+    bar = {"type": "bar", "x": ["a", "b"], "y": [1, 2], "error_y": {"type": "data", "array": [0.5, 8]}}
+    line = {"y": [1, 2], "error_y": {"array": [1, None], "arrayminus": [3, 1], "symmetric": False}}
+    (bars,) = plotly.show(json.dumps({"data": [bar]}), "t").pictures
+    (points,) = plotly.show(json.dumps({"data": [line]}), "t").pictures
+    assert bars.count('class="whisker') == 2
+    assert ">10<" in bars, "the axis reaches the end of the interval"
+    assert points.count('class="whisker') == 1, "where an end is missing there is none"
+    assert ">-2<" in points
+
+
+def test_a_matrix_has_its_names_and_numbers_the_right_way_up():
+    """Rows are named and numbered where there is room; plotly's first row is the lowest unless its axis is reversed."""
+    trace = {"type": "heatmap", "z": [[1, 2], [3, 4]], "x": ["no", "yes"], "y": ["low", "high"]}
+    for layout, order in (({}, "high low"), ({"yaxis": {"autorange": "reversed"}}, "low high")):
+        (picture,) = plotly.show(json.dumps({"data": [trace], "layout": layout}), "t").pictures
+        said = ["".join(part.itertext()) for part in ET.fromstring(picture).iter("text")]  # noqa: S314 - our own
+        assert [name for name in said if name in {"low", "high"}] == order.split()
+        assert {"no", "yes", "1", "2", "3", "4"} <= set(said)
+
+
+def test_a_pie_is_shown_as_bars():
+    """Shares are lengths, each under its label."""
+    (picture,) = plotly.show(
+        json.dumps({"data": [{"type": "pie", "labels": ["a", "b"], "values": [3, 1]}]}), "t"
+    ).pictures
+    assert picture.count("<rect") == 2
+    assert "a: 3" in picture
+
+
+def test_the_last_mark_of_an_axis_is_not_cut():
+    """A label at the right end of the picture ends there, instead of being centred beyond it."""
+    curve = draw.Curve("c", [0, 1], [1, 2])
+    *_, last = ET.fromstring(draw.lines([curve], "c", labels=["first", "the last of all"])).iter("text")  # noqa: S314
+    assert (last.text, last.get("text-anchor")) == ("the last of al", "end")
+    assert float(last.get("x", "")) <= draw.WIDTH
+
+
+def test_of_long_texts_only_their_own_lines_are_compared():
+    """Lines that all have are left out, words of one line stay whole."""
+    assert compare.own_lines(["same\nmine", "same\nyours"]) == ("mine", "yours")
+    assert compare.own_lines(["a b", "a c"]) == ("a b", "a c")
+    assert compare.own_lines(["same\nmine", ""]) == ("same\nmine", "")
+
+
+def test_an_interval_stands_with_its_metric():
+    """`NAME_low` and `NAME_high` are no metrics of their own; one of them alone is."""
+    found = compare.table([{"mae": 1.0, "mae_low": 0.5, "mae_high": 2.0}, {"mae": 2.0, "t": 1.0, "t_low": 0.0}])
+    assert [m.name for m in found] == ["mae", "t", "t_low"]
+    assert found[0].spans == ((0.5, 2.0), None)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | names,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["x", "y", "z", "type", "cells", "header", "values", "mode"]), inner, max_size=4),
@@ -52,7 +106,9 @@ json_values = st.recursive(
 
 @given(
     st.sampled_from(["scatter", "bar", "table", "heatmap", "histogram", "pie"]),
-    st.dictionaries(st.sampled_from(["x", "y", "z", "cells", "header", "name", "mode"]), json_values),
+    st.dictionaries(
+        st.sampled_from(["x", "y", "z", "cells", "header", "name", "mode", "labels", "values", "error_y"]), json_values
+    ),
 )
 def test_any_plot_is_shown_somehow(kind, trace):
     """A plot of any shape is drawn, put in a table, or shown as its data; never an error."""

@@ -15,7 +15,10 @@ from server.embedded.viewer.read.task import metrics
 
 MOST = 12  # that fit side by side
 ROWS = 400
+TEXT, SHOWN = 20_000, 2_000  # characters of a text whose lines are compared, and of what is shown of it
+VERSIONS = ("registry.version", "version")  # names of the metadata that number a model
 NUMBER = "metric."  # how names of numbers begin in a model's metadata
+LOW, HIGH = "_low", "_high"  # a metric has an interval where two others are named after it
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: values in the order of the compared; deltas from the first, None where one is missing."""
+    """One metric: values in the order of the compared; deltas from the first, None where one is missing.
+
+    Attributes
+    ----------
+    spans
+        Confidence interval of each value, None where it has none.
+    """
 
     name: str
     values: tuple[float | None, ...]
+    spans: tuple[tuple[float, float] | None, ...]
 
     @property
     def deltas(self) -> tuple[float | None, ...]:
@@ -51,7 +61,7 @@ def tasks(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Any]:
     }
     names = [task["name"] for task in found]
     return {
-        "compared": found, "sections": _sections(facts), "metrics": _metrics(db, found),
+        "compared": found, "heads": names, "sections": _sections(facts), "metrics": table(columns(db, found)),
         "charts": curves.of_tasks(db, [task["id"] for task in found], names),
     }  # fmt: skip
 
@@ -60,32 +70,47 @@ def models(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Any]:
     """Compare models: metadata, labels and design that differ, metrics."""
     found = [model for i in dict.fromkeys(ids) if (model := objects.get(db, MODEL, i, COMPANY)) is not None][:MOST]
     facts = {
-        "Metadata": [{k: v[:500] for k, v in _metadata(m).items() if not k.startswith(NUMBER)} for m in found],
+        "Metadata": [{k: v[:TEXT] for k, v in metadata(m).items() if not k.startswith(NUMBER)} for m in found],
         "Labels": [{k: str(v) for k, v in (m.get("labels") or {}).items()} for m in found],
         "Model": [
             {"tags": ", ".join(m.get("tags", [])), "framework": m.get("framework", ""), "uri": m.get("uri", "")}
             for m in found
         ],
     }
-    makers = [(m["task"], m["name"]) for m in found if m.get("task")]
-    charts = curves.of_tasks(db, [task for task, _ in makers], [name for _, name in makers])
-    numbers = _metrics(db, found) + _numbers([_metadata(m) for m in found])
-    return {"compared": found, "sections": _sections(facts), "metrics": numbers, "charts": charts}
+    heads = [head(model) for model in found]
+    makers = [(m["task"], head) for m, head in zip(found, heads, strict=True) if m.get("task")]
+    charts = curves.of_tasks(db, [task for task, _ in makers], [head for _, head in makers])
+    told = [own | numbers(metadata(m)) for own, m in zip(columns(db, found), found, strict=True)]
+    return {
+        "compared": found, "heads": heads, "sections": _sections(facts), "metrics": table(told), "charts": charts,
+    }  # fmt: skip
 
 
-def _metadata(model: Mapping[str, Any]) -> dict[str, str]:
+def head(model: Mapping[str, Any]) -> str:
+    """Name a model by its version, where the registry numbers them: the names are the same."""
+    number = version(metadata(model))
+    return f"{model['name']} v{number}" if number else str(model["name"])
+
+
+def version(texts: Mapping[str, str]) -> str:
+    """Read the number that a registry gave a model; empty where there is none."""
+    return next((texts[name] for name in VERSIONS if name in texts), "")
+
+
+def metadata(model: Mapping[str, Any]) -> dict[str, str]:
+    """Texts of a model's metadata."""
     return {k: str(v.get("value", "")) for k, v in (model.get("metadata") or {}).items()}
 
 
-def _numbers(columns: Sequence[Mapping[str, str]]) -> list[Metric]:
+def numbers(texts: Mapping[str, str]) -> dict[str, float]:
     """Numbers that a registry keeps in the metadata, as metrics."""
-    names = sorted({name for column in columns for name in column if name.startswith(NUMBER)})
-    return [Metric(n.removeprefix(NUMBER), tuple(_float(column.get(n)) for column in columns)) for n in names]
+    found = {n.removeprefix(NUMBER): _float(text) for n, text in texts.items() if n.startswith(NUMBER)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _float(text: str | None) -> float | None:
+def _float(text: str) -> float | None:
     try:
-        return None if text is None else float(text)
+        return float(text)
     except ValueError:
         return None
 
@@ -95,16 +120,42 @@ def _sections(facts: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[str
     for title, columns in facts.items():
         names = sorted({name for column in columns for name in column})
         rows = [Row(name, tuple(column.get(name, "") for column in columns)) for name in names]
-        differ = [row for row in rows if len(set(row.values)) > 1]
+        differ = [Row(row.name, own_lines(row.values)) for row in rows if len(set(row.values)) > 1]
         if rows:
             sections.append({"title": title, "differ": differ[:ROWS], "same": len(rows) - len(differ)})
     return sections
 
 
-def _metrics(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> list[Metric]:
-    columns = [{f"{m['metric']} / {m['variant']}": m["value"] for m in metrics(db, item["id"])} for item in found]
-    names = sorted({name for column in columns for name in column})[:ROWS]
-    return [Metric(name, tuple(column.get(name) for column in columns)) for name in names]
+def own_lines(texts: Sequence[str]) -> tuple[str, ...]:
+    """Leave of long texts only the lines that not all of them have."""
+    if not all(text.count("\n") for text in texts if text):
+        return tuple(text[:SHOWN] for text in texts)
+    common = set.intersection(*(set(text.splitlines()) for text in texts))
+    return tuple("\n".join(line for line in text.splitlines() if line not in common)[:SHOWN] for text in texts)
+
+
+def columns(db: sqlite3.Connection, found: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """Metrics of each of the compared; single values, which have no variants, under their own name."""
+    return [
+        {m["variant"] if m["metric"] == "Summary" else f"{m['metric']} / {m['variant']}": m["value"] for m in rows}
+        for rows in (metrics(db, item["id"]) for item in found)
+    ]
+
+
+def table(told: Sequence[Mapping[str, float]]) -> list[Metric]:
+    """Put metrics side by side; the ends of an interval stand beside the metric they belong to."""
+    names = sorted({name for column in told for name in column})
+    ends = {n + end for n in names if {n + LOW, n + HIGH} <= set(names) for end in (LOW, HIGH)}
+    return [
+        Metric(name, tuple(column.get(name) for column in told), tuple(_span(column, name) for column in told))
+        for name in names
+        if name not in ends
+    ][:ROWS]
+
+
+def _span(column: Mapping[str, float], name: str) -> tuple[float, float] | None:
+    low, high = column.get(name + LOW), column.get(name + HIGH)
+    return None if low is None or high is None else (low, high)
 
 
 def _parameters(task: Mapping[str, Any]) -> dict[str, str]:

@@ -54,7 +54,8 @@ def _charts(rows: Sequence[tuple[str, str, int]], db: sqlite3.Connection) -> lis
 def _picture(title: str, curves: Sequence[draw.Curve]) -> Markup:
     """Draw curves, or bars where each has but one point."""
     if all(len(curve.x) == 1 for curve in curves):
-        return draw.bars([(title, [curve.y[0] for curve in curves])], [curve.name for curve in curves], title)
+        heights, names = [curve.y[0] for curve in curves], [curve.name for curve in curves]
+        return draw.bars([(title, heights)], names, title, coloured=True)
     return draw.lines(curves, f"{title} by iteration")
 
 

@@ -13,7 +13,7 @@ from server.embedded.auth import COMPANY
 from server.embedded.objects import TASK
 from server.embedded.query import find
 from server.embedded.query.filters import conditions, marks
-from server.embedded.viewer.read import projects
+from server.embedded.viewer.read import compare, projects
 
 PAGE = 50
 DEFAULT_METRICS = 3
@@ -108,7 +108,8 @@ def table(db: sqlite3.Connection, project: str, want: Asked) -> dict[str, Any]:
     base = conditions(TASK, {"project": body["project"]}, COMPANY)
     offered = metrics_of(db, f"{base.sql} AND type <> 'report'", base.values)
     known = {item["key"]: item for item in offered}
-    picked = [item["key"] for item in offered[:DEFAULT_METRICS]] if want.columns is None else list(want.columns)
+    usual = [item["key"] for item in offered if not item["variant"].endswith((compare.LOW, compare.HIGH))]
+    picked = usual[:DEFAULT_METRICS] if want.columns is None else list(want.columns)
     columns = [known[key] for key in picked if key in known]
     order = want.sort
     if order.lstrip("-") not in SORTABLE:

@@ -10,11 +10,11 @@ from server.embedded.auth import COMPANY
 from server.embedded.objects import MODEL
 from server.embedded.query import find
 from server.embedded.query.filters import conditions
-from server.embedded.viewer.read import projects
+from server.embedded.viewer.read import compare, projects
 from server.embedded.viewer.read.experiments import project_names
-from server.embedded.viewer.read.task import metrics
 
 PAGE = 100
+CARD = "card"  # name of the metadata that is a model card, in Markdown
 
 
 def table(db: sqlite3.Connection, project: str, text: str, page: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def table(db: sqlite3.Connection, project: str, text: str, page: int) -> dict[st
     request = body | {"order_by": ["name", "-created"], "page": page, "page_size": PAGE, "only_fields": fields}
     found = find(db, MODEL, request, COMPANY).objects
     for model in found:
-        model["version"] = ((model.get("metadata") or {}).get("version") or {}).get("value", "")
+        model["version"] = compare.version(compare.metadata(model))
     return {"models": found, "total": total, "names": project_names(db, found), "text": text, "page": page,
             "page_size": PAGE}  # fmt: skip
 
@@ -39,8 +39,9 @@ def one(db: sqlite3.Connection, identifier: str) -> dict[str, Any] | None:
     model = objects.get(db, MODEL, identifier, COMPANY)
     if model is None:
         return None
-    versions = db.execute(
-        "SELECT id, name, created, tags FROM model WHERE name = ? AND project IS ? AND company IN (?, '')"
+    texts = compare.metadata(model)
+    rows = db.execute(
+        "SELECT id, name, created, tags, metadata FROM model WHERE name = ? AND project IS ? AND company IN (?, '')"
         " ORDER BY created DESC LIMIT 50",
         (model["name"], model.get("project"), COMPANY),
     )
@@ -50,8 +51,20 @@ def one(db: sqlite3.Connection, identifier: str) -> dict[str, Any] | None:
         (identifier,),
     )
     project = projects.one(db, model["project"]) if model.get("project") else None
+    numbers = compare.columns(db, [model])[0] | compare.numbers(texts)
     return {
-        "model": model, "metrics": metrics(db, identifier),
-        "parents": [*project["parents"], project] if project else [],
-        "versions": [objects.from_row(MODEL, row) for row in versions], "users": [dict(row) for row in users],
+        "model": model, "metrics": compare.table([numbers]), "card": texts.get(CARD, ""), "maker": _maker(db, model),
+        "metadata": {k: v for k, v in texts.items() if k != CARD and not k.startswith(compare.NUMBER)},
+        "parents": [*project["parents"], project] if project else [], "version": compare.version(texts),
+        "versions": [_version(objects.from_row(MODEL, row)) for row in rows], "users": [dict(row) for row in users],
     }  # fmt: skip
+
+
+def _version(model: dict[str, Any]) -> dict[str, Any]:
+    return model | {"version": compare.version(compare.metadata(model))}
+
+
+def _maker(db: sqlite3.Connection, model: dict[str, Any]) -> str:
+    """Name of the task that made a model."""
+    row = db.execute("SELECT name FROM task WHERE id = ?", (model.get("task"),)).fetchone()
+    return str(row["name"]) if row else ""

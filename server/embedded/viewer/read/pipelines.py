@@ -19,6 +19,7 @@ from server.embedded.viewer.read.experiments import project_names
 PAGE = 50
 DRAWN = 120  # steps that a picture can show
 LISTED = 500
+NAME = 20  # characters of a name that fit into a box
 BOX_W, BOX_H, GAP_X, GAP_Y, EDGE = 190, 46, 46, 16, 8
 FINAL = frozenset({"completed", "failed", "stopped", "closed", "published", "aborted"})
 
@@ -118,9 +119,10 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _box(step: Step, x: int, y: int) -> str:
-    name = step.name if len(step.name) <= 24 else step.name[:23] + "…"
+    name = step.name if len(step.name) <= NAME else step.name[: NAME - 1] + "…"
     took = "" if step.seconds is None else f" · {step.seconds:.1f} s"
     inside = (
+        f"<title>{escape(step.name)}</title>"
         f'<rect class="step st-{escape(step.status)}" x="{x}" y="{y}" width="{BOX_W}" height="{BOX_H}" rx="6"/>'
         f'<text class="step-name" x="{x + 12}" y="{y + 19}">{escape(name)}</text>'
         f'<text class="step-status" x="{x + 12}" y="{y + 36}">{escape(step.status)}{took}</text>'

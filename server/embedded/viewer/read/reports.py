@@ -14,6 +14,7 @@ from server.embedded.objects import TASK
 from server.embedded.query import find
 from server.embedded.services.events import samples
 from server.embedded.viewer import plotly
+from server.embedded.viewer.kept import Address
 from server.embedded.viewer.read import curves, projects
 from server.embedded.viewer.read.experiments import project_names
 from server.embedded.viewer.text import Widget, markdown
@@ -35,15 +36,21 @@ def table(db: sqlite3.Connection, project: str | None = None) -> dict[str, Any]:
     return {"reports": found}
 
 
-def one(db: sqlite3.Connection, identifier: str) -> dict[str, Any] | None:
-    """Read a report, rendered."""
+def one(db: sqlite3.Connection, identifier: str, file_at: Address) -> dict[str, Any] | None:
+    """Read a report, rendered.
+
+    Parameters
+    ----------
+    file_at
+        Turns the address of an image that the server keeps into one that a page can show.
+    """
     report = objects.get(db, TASK, identifier, COMPANY)
     if report is None or report["type"] != "report":
         return None
-    return {"report": report, "body": markdown(report.get("report") or "", widget(db))}
+    return {"report": report, "body": markdown(report.get("report") or "", widget(db, file_at))}
 
 
-def widget(db: sqlite3.Connection) -> Widget:
+def widget(db: sqlite3.Connection, file_at: Address) -> Widget:
     """Make what draws the charts that a report embeds."""
 
     def drawn(query: dict[str, list[str]]) -> str:
@@ -51,7 +58,7 @@ def widget(db: sqlite3.Connection) -> Widget:
         wanted = {(m, v) for m in query.get("metrics", []) for v in query.get("variants") or [""]}
         if (query.get("type") or [""])[0] in {"scalar", "single"}:
             return _scalars(db, tasks, wanted)
-        return _plots(db, tasks, wanted)
+        return _plots(db, tasks, wanted, file_at)
 
     return drawn
 
@@ -70,13 +77,19 @@ def _scalars(db: sqlite3.Connection, tasks: list[str], wanted: set[tuple[str, st
     return "".join(figure(chart["title"], [chart["picture"]], chart["legend"]) for chart in charts if chart["title"])
 
 
-def _plots(db: sqlite3.Connection, tasks: list[str], wanted: set[tuple[str, str]]) -> str:
+def _plots(db: sqlite3.Connection, tasks: list[str], wanted: set[tuple[str, str]], file_at: Address) -> str:
     places = [p for p in samples.places(db, samples.PLOT, tasks) if _chosen(p.metric, p.variant, wanted)]
     events = samples.events_at(db, samples.PLOT, samples.latest(places, 1)[:10])
     if not events:
         return '<p class="quiet">A chart of this report has nothing to show (its task is gone).</p>'
     shown = [plotly.show(event.get("plot_str") or "", event["metric"]) for event in events]
+    for plot in shown:
+        plot.pictures += [_image(own, plot.title) for url in plot.images if (own := file_at(url))]
     return "".join(figure(s.title, s.pictures, s.legend) + "".join(map(html_table, s.tables)) for s in shown)
+
+
+def _image(address: str, title: str) -> Markup:
+    return Markup('<img src="{}" alt="{}" loading="lazy">').format(address, title)
 
 
 def figure(title: str, pictures: list[Markup], legend: list[str]) -> str:
@@ -92,7 +105,4 @@ def html_table(table: plotly.Table) -> str:
     """Write a plot that is a table."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table.rows)
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"  # `markdown` frames every table
