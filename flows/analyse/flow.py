@@ -12,7 +12,7 @@ from clearml_utils import current_record, flow, task
 from flows import settings as product
 from flows.analyse.drift import item_drift
 from flows.analyse.frame import Frame, build_frame
-from flows.analyse.group import group_effects
+from flows.analyse.group import by_day, day_figure, group_effects, over_people
 from flows.analyse.indices import indices
 from flows.analyse.panel import panel
 from flows.analyse.report import Analysis
@@ -113,7 +113,7 @@ def _record(analysis: Analysis, frame: Frame) -> None:
     names = [
         n for n in ("n", "mean", "sd", "rel_sd", "rmssd", "inertia", "differentiation", "compliance") if n in table
     ]
-    described = table[names].describe().T.reset_index(names="index") if len(table) >= 5 else pd.DataFrame()
+    described = over_people(table[names])
     if len(described):
         record.table("indices over people", described)
     found = analysis.reports
@@ -125,6 +125,10 @@ def _record(analysis: Analysis, frame: Frame) -> None:
             "rhythms": sum(r.rhythm is not None for r in found),
         }
     )
-    effects = group_effects(panel(frame, analysis.target, ()))
+    everybody = panel(frame, analysis.target, ())
+    days = by_day(everybody)
+    if len(days):
+        record.figure("level by day", day_figure(days, everybody.target, everybody.scale))
+    effects = group_effects(everybody)
     if effects is not None:
-        record.table("group level", effects)
+        record.table("group level", effects.astype(object).where(effects.notna(), ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,46 @@ def group_effects(panel: Panel) -> pd.DataFrame | None:
     ]
     table = pd.DataFrame(rows, columns=["effect", "estimate", "low", "high"])
     return table.assign(people=len(np.unique(who)), pairs=len(a))
+
+
+def by_day(panel: Panel) -> pd.DataFrame:
+    """Level of the group on each day: the mean over people of each one's own mean of that day.
+
+    Returns
+    -------
+    DataFrame
+        Columns date, mean, low, high (95%, from the spread over people), people. A day that fewer than five people
+        answered on is left out: its mean would say something about each of them.
+    """
+    part = panel.answered()
+    part = part.take(np.isfinite(part.hour))
+    rows = pd.DataFrame({"day": part.hour // 24, "person": part.code, "y": part.y})
+    own = rows.groupby(["day", "person"])["y"].mean()
+    found = own.groupby("day").agg(["mean", "sem", "count"])
+    found = found[found["count"] >= MIN_PEOPLE]
+    dates = [str(pd.Timestamp(day, unit="D").date()) for day in found.index]
+    half = 1.96 * found["sem"]
+    return pd.DataFrame(
+        {"date": dates, "mean": found["mean"].to_numpy(), "low": (found["mean"] - half).to_numpy(),
+         "high": (found["mean"] + half).to_numpy(), "people": found["count"].to_numpy()}
+    )  # fmt: skip
+
+
+def over_people(indices: pd.DataFrame) -> pd.DataFrame:
+    """Describe each index over people: none that fewer than five have, and no extremes, which are one person's."""
+    described = indices.describe().T.drop(columns=["min", "max"]).reset_index(names="index")
+    return described[described["count"] >= MIN_PEOPLE]
+
+
+def day_figure(days: pd.DataFrame, target: str, scale: tuple[float, float]) -> dict[str, Any]:
+    """Draw `by_day` in plotly's form."""
+    half = (days["high"] - days["mean"]).tolist()
+    line = {
+        "type": "scatter", "mode": "lines+markers", "name": "mean over people, 95% interval",
+        "x": days["date"].tolist(), "y": days["mean"].tolist(), "error_y": {"type": "data", "array": half},
+    }  # fmt: skip
+    axis = {"title": {"text": f"{target}, scale {scale[0]:g} to {scale[1]:g}"}}
+    return {"data": [line], "layout": {"title": {"text": "Level of the group by day"}, "yaxis": axis}}
 
 
 def _pairs(part: Panel) -> tuple[Floats, Floats, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from clearml_utils import current_record, flow, registry, task
@@ -13,8 +14,9 @@ from flows.dashboards.pages import Chart, Numbers, Version
 from flows.notify.policy import NAME as POLICY
 from flows.settings import Settings
 from flows.store import Store
+from flows.survey.definition import load
 
-WELLBEING, QUALITY = "indices over people", "data quality"
+WELLBEING, QUALITY = ("level by day", "indices over people", "group level"), ("data quality",)
 
 
 @flow(name="dashboards", flow_run_name="dashboards", capture="summary")
@@ -30,11 +32,11 @@ def dashboards() -> dict[str, str]:
 @task(name="read numbers", retries=2, capture="none")
 def read_numbers(settings: Settings) -> Numbers:
     """Read aggregates from ClearML and counts from the private store."""
-    client = _client()
+    client, study = _client(), load(settings.survey)
     last = _last(client, settings.project, "indices and reports")
     metrics = _metrics(last)
     with Store.open(settings.database) as store:
-        prompts = dict(store.prompts.counts())
+        prompts = dict(store.prompts.counts(study.name))
         delivered = dict(store.outbox.delivered_counts())
     found = [
         _version(v) for name in registry.names(settings.project) for v in registry.versions(name, settings.project)
@@ -53,16 +55,25 @@ def read_numbers(settings: Settings) -> Numbers:
 @task(name="write reports", retries=2, capture="none")
 def write_reports(settings: Settings, numbers: Numbers) -> dict[str, str]:
     """Store each page as a ClearML Report, and link them from the project's description."""
-    client = _client()
+    client, record = _client(), current_record()
     web = client.session.get_app_server_host().rstrip("/")
     project = _project(client, settings.project)
-    links = {
-        title: _store(client, project["id"], title, text, web) for title, text in pages.pages(numbers, web).items()
-    }
+    written = pages.pages(numbers, web)
+    drawn = pages.figures(numbers)
+    for title, figure in drawn.items():
+        record.figure(title, figure)
+    made = record.wait_for_id(DELIVERY_S) if drawn else None
+    if made is not None:
+        shown = {title: pages.embed(Chart(made, title, "figure"), web) for title in drawn}
+        written = {t: "\n\n".join(part for part in (text, shown.get(t)) if part) for t, text in written.items()}
+    links = {title: _store(client, project["id"], title, text, web) for title, text in written.items()}
     text = pages.description(project.get("description") or "", links)
     _send(client, "projects.update", project=project["id"], description=text)
-    current_record().values({"reports": len(links), "people": numbers.people})
+    record.values({"reports": len(links), "people": numbers.people})
     return links
+
+
+DELIVERY_S = 20.0  # longest wait until ClearML has the task that the charts are kept in
 
 
 def _client() -> Any:
@@ -117,11 +128,11 @@ def _metrics(row: dict[str, Any] | None) -> dict[str, float]:
     return {item["variant"]: float(item["value"]) for variants in found for item in variants.values()}
 
 
-def _plots(client: Any, row: dict[str, Any] | None, metric: str) -> list[Chart]:
+def _plots(client: Any, row: dict[str, Any] | None, metrics: Sequence[str]) -> list[Chart]:
     if row is None:
         return []
     events = _send(client, "events.get_task_plots", task=row["id"], iters=1)["plots"]
-    return [Chart(row["id"], e["metric"], e["variant"]) for e in events if e["metric"] == metric]
+    return [Chart(row["id"], e["metric"], e["variant"]) for m in metrics for e in events if e["metric"] == m]
 
 
 def _statuses(client: Any, project: str) -> dict[str, dict[str, int]]:
@@ -143,7 +154,8 @@ def _statuses(client: Any, project: str) -> dict[str, dict[str, int]]:
 
 
 def _version(found: registry.ModelVersion) -> Version:
-    return Version(found.name, found.version, found.stage, found.metrics)
+    people = found.metadata.get("people", "")
+    return Version(found.name, found.version, found.stage, found.metrics, int(people) if people.isdecimal() else None)
 
 
 def _store(client: Any, project: str, title: str, text: str, web: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 SMALLEST = 5  # people: of a smaller group an average says something about each of them
+WELLBEING, QUALITY = "Wellbeing of the group", "Data quality and compliance"
+FORECASTS, OPERATIONS, POLICIES = "Forecast quality by version", "Operations", "Message policies"
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,19 @@ class Chart:
 
 @dataclass(frozen=True)
 class Version:
-    """A model or policy version as the registry tells it."""
+    """A model or policy version as the registry tells it.
+
+    Attributes
+    ----------
+    people
+        Whose answers its numbers were computed on; None where the registry does not tell.
+    """
 
     name: str
     version: int
     stage: str
     metrics: Mapping[str, float]
+    people: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Numbers:
     people
         People in the analysis; 0 where there was none yet.
     indices
-        Aggregates of the last analysis by name.
+        Of the last analysis: how many people there are, and of how many something holds.
     charts
         Charts by page name.
     statuses
@@ -46,7 +56,7 @@ class Numbers:
     delivered
         Messages by kind.
     prompts
-        Prompts by state.
+        Prompts of the study by state.
     """
 
     project: str
@@ -69,12 +79,63 @@ def pages(numbers: Numbers, web: str) -> dict[str, str]:
         Root of the ClearML web app, for the embedded charts.
     """
     return {
-        "Wellbeing of the group": _wellbeing(numbers, web),
-        "Data quality and compliance": _quality(numbers, web),
-        "Forecast quality by version": _versions("forecast model", numbers.models),
-        "Operations": _operations(numbers),
-        "Message policies": _policies(numbers),
+        WELLBEING: _wellbeing(numbers, web),
+        QUALITY: _quality(numbers, web),
+        FORECASTS: _versions("forecast model", numbers.models, numbers.people),
+        OPERATIONS: _operations(numbers),
+        POLICIES: _policies(numbers),
     }
+
+
+def figures(numbers: Numbers) -> dict[str, dict[str, Any]]:
+    """Draw what a page is about in plotly's form: its title to its figure; none where there is nothing to draw."""
+    enough = numbers.people >= SMALLEST
+    many = {kind: count for kind, count in numbers.delivered.items() if count >= SMALLEST}
+    found = {
+        QUALITY: _bars("prompts", {"prompts": numbers.prompts}) if enough else None,
+        FORECASTS: _errors([v for v in numbers.models if _told(v, numbers.people)]),
+        OPERATIONS: _bars("flow runs", _by_status(numbers.statuses), stacked=True),
+        POLICIES: _bars("messages delivered", {"messages": many}) if enough else None,
+    }
+    return {title: figure for title, figure in found.items() if figure is not None}
+
+
+def _by_status(statuses: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    states = sorted({state for row in statuses.values() for state in row})
+    return {state: {flow: row.get(state, 0) for flow, row in sorted(statuses.items())} for state in states}
+
+
+def _bars(title: str, groups: Mapping[str, Mapping[str, int]], *, stacked: bool = False) -> dict[str, Any] | None:
+    data = [
+        {"type": "bar", "name": name, "x": list(counts), "y": list(counts.values())}
+        for name, counts in groups.items()
+        if counts
+    ]
+    layout = {"title": {"text": title}, "barmode": "stack" if stacked else "group", "xaxis": {"type": "category"}}
+    return {"data": data, "layout": layout} if data else None
+
+
+def _errors(versions: Sequence[Version]) -> dict[str, Any] | None:
+    """Draw the mean absolute error of each version, with its interval where it has one."""
+    shown = sorted((v for v in versions if "mae" in v.metrics), key=lambda v: (v.name, v.version))
+    if not shown:
+        return None
+    bar: dict[str, Any] = {
+        "type": "bar", "name": "MAE", "x": [f"{v.name} v{v.version} ({v.stage})" for v in shown],
+        "y": [v.metrics["mae"] for v in shown],
+    }  # fmt: skip
+    if all({"mae_low", "mae_high"} <= v.metrics.keys() for v in shown):
+        bar["error_y"] = {
+            "type": "data", "symmetric": False, "array": [v.metrics["mae_high"] - v.metrics["mae"] for v in shown],
+            "arrayminus": [v.metrics["mae"] - v.metrics["mae_low"] for v in shown],
+        }  # fmt: skip
+    layout = {"title": {"text": "mean absolute error, 95% interval"}, "xaxis": {"type": "category"}}
+    return {"data": [bar], "layout": layout}
+
+
+def _told(version: Version, people: int) -> bool:
+    """Whether a version's numbers were computed on enough people to be shown."""
+    return (people if version.people is None else version.people) >= SMALLEST
 
 
 def description(base: str, links: Mapping[str, str]) -> str:
@@ -132,9 +193,15 @@ def _wellbeing(numbers: Numbers, web: str) -> str:
     closed = _too_few(numbers)
     if closed:
         return closed
-    body = table(["of the last analysis", "value"], sorted(numbers.indices.items()))
+    rows = [(name, _few(value)) for name, value in sorted(numbers.indices.items())]
+    body = table(["of the last analysis", "people"], rows)
     note = f"{numbers.people} people. Averages over people; nothing here is about one of them."
     return "\n\n".join([note, body, *_charts(numbers, "wellbeing", web)])
+
+
+def _few(count: float) -> str:
+    """Write a number of people, or of messages to them; a few of them are a group under `SMALLEST` themselves."""
+    return f"fewer than {SMALLEST}" if 0 < count < SMALLEST else f"{count:g}"
 
 
 def _quality(numbers: Numbers, web: str) -> str:
@@ -151,15 +218,20 @@ def _quality(numbers: Numbers, web: str) -> str:
     return "\n\n".join([part for part in (share, body, *_charts(numbers, "quality", web)) if part])
 
 
-def _versions(what: str, versions: Sequence[Version]) -> str:
+def _versions(what: str, versions: Sequence[Version], people: int) -> str:
+    """Write the versions, the newest first; of those judged on too few people only that they exist."""
     if not versions:
         return f"No {what} has been registered yet."
-    names = sorted({name for version in versions for name in version.metrics})
+    told = {id(v): v.metrics if _told(v, people) else {} for v in versions}
+    names = sorted({name for metrics in told.values() for name in metrics})
     rows = [
-        [v.name, v.version, v.stage, *(v.metrics.get(n, "") for n in names)]
+        [v.name, v.version, v.stage, *(told[id(v)].get(n, "") for n in names)]
         for v in sorted(versions, key=lambda v: (v.name, -v.version))
     ]
-    return table(["model", "version", "stage", *names], rows)
+    written = table(["model", "version", "stage", *names], rows)
+    closed = sum(1 for v in versions if v.metrics and not told[id(v)])
+    note = f"Numbers of {closed} version(s), computed on fewer than {SMALLEST} people, are not shown."
+    return f"{written}\n\n{note}" if closed else written
 
 
 def _operations(numbers: Numbers) -> str:
@@ -171,7 +243,8 @@ def _operations(numbers: Numbers) -> str:
 
 
 def _policies(numbers: Numbers) -> str:
-    body = _versions("message policy", numbers.policies)
+    body = _versions("message policy", numbers.policies, numbers.people)
     if not numbers.delivered or numbers.people < SMALLEST:
         return body
-    return body + "\n\n" + table(["messages delivered", "number"], sorted(numbers.delivered.items()))
+    rows = [(kind, _few(count)) for kind, count in sorted(numbers.delivered.items())]
+    return body + "\n\n" + table(["messages delivered", "number"], rows)

@@ -75,18 +75,18 @@ def train(analysis: Analysis, *, every_trial: bool = True) -> ModelVersion:
 
 def _experiments(result: Backtest, *, every_trial: bool) -> None:
     """Every candidate, and what its search tried, as experiments beneath the training."""
-    _: Any
+    kept: list[Any] = []  # Prefect knows a task's inputs by their address: a freed result's would be another's
     for name, score in result.scores.items():
         fitted = result.ensemble.models.get(name)
         tried = trials(name, fitted) if fitted is not None else ()
         if every_trial:
             for number, one in enumerate(tried, 1):
-                _ = trial.with_options(task_run_name=f"trial {name} {number}")(
-                    name, dict(one.hyperparameters), one.loss, chosen=one.chosen
-                )
+                made = trial.with_options(task_run_name=f"trial {name} {number}")
+                kept.append(made(name, dict(one.hyperparameters), one.loss, chosen=one.chosen))
         chosen = hyperparameters(fitted) if fitted is not None else {}
         scores = score.as_dict() | result.spread(name)
-        _ = candidate.with_options(task_run_name=f"candidate {name}")(name, chosen, scores, [t.loss for t in tried])
+        losses = [t.loss for t in tried]
+        kept.append(candidate.with_options(task_run_name=f"candidate {name}")(name, chosen, scores, losses))
 
 
 @flow(name="forecast", flow_run_name="forecast", capture="summary", validate_parameters=False)

@@ -251,9 +251,12 @@ class Prompts:
             [(micros(at), p.prompt_id, p.state) for p in prompts],
         )
 
-    def counts(self) -> dict[str, int]:
-        """Number of prompts by state."""
-        return dict(self._db.rows("SELECT state, COUNT(*) FROM prompts GROUP BY state ORDER BY state"))  # type: ignore[arg-type]
+    def counts(self, study: str | None = None) -> dict[str, int]:
+        """Number of prompts by state, of a study or of all."""
+        rows = self._db.rows(
+            "SELECT state, COUNT(*) FROM prompts WHERE ?1 IS NULL OR study = ?1 GROUP BY state ORDER BY state", (study,)
+        )
+        return {row[0]: row[1] for row in rows}
 
     def down(self, started: datetime, ended: datetime) -> None:
         """Record that the bot could not hear people between two times."""

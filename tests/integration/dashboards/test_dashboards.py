@@ -60,7 +60,9 @@ def analysed(api: Api, people: int) -> str:
     table = {
         "data": [{"type": "table", "header": {"values": ["index", "mean"]}, "cells": {"values": [["sd"], [1.25]]}}]
     }
-    api.events([scalar(task, "Summary", "people", -(2**31), people), plot(task, "indices over people", table)])
+    days = {"data": [{"type": "scatter", "x": ["2026-03-01", "2026-03-02"], "y": [2.5, 2.75]}]}
+    drawn = [plot(task, "indices over people", table), plot(task, "level by day", days)]
+    api.events([scalar(task, "Summary", "people", -(2**31), people), *drawn])
     api.call("tasks.completed", task=task, force=True)
     return task
 
@@ -76,6 +78,7 @@ def test_reports_are_written_kept_and_shown(server):
     page = httpx.get(first["Wellbeing of the group"]).text
     assert "12 people" in page
     assert "<td>1.25</td>" in page, "the embedded table is drawn from the analysis"
+    assert page.count('<svg class="chart"') == 1, "and so is the level by day"
     described = api.call("projects.get_all", name="^Moodflow$", only_fields=["description"])["projects"][0][
         "description"
     ]
@@ -151,6 +154,10 @@ def test_experiments_are_compared_from_the_command_line(server, tmp_path):
     assert {"comparison", "mae", "loss/train by iteration", "Data that differs", "Code that differs"} <= set(drawn)
     assert [line["name"] for line in drawn["loss/train by iteration"]["data"]] == [first, second, third]
     assert drawn["mae"]["data"][0]["error_y"]["array"] == pytest.approx([0.1] * 3)
+    for made in ids:
+        api.call("tasks.completed", task=made, force=True)
+    newest = run(env | {"MOODFLOW_PROJECT": "Compared"}, "-m", "flows", "compare", "--named", "run", "--json")
+    assert json.loads(newest)["ids"] == ids[::-1], "without ids: the newest of that name in the project"
     shown = run(env | {"COLUMNS": "200"}, "-m", "flows", "compare", *ids)
     for words in ("0.75 [0.65, 0.85] (+0.25", "loss/train by iteration", "▁", "Code that differ", "c0ffee2"):
         assert words in " ".join(shown.split()), words
@@ -181,15 +188,33 @@ def test_model_versions_are_compared_with_what_made_them(server, tmp_path):
     assert said["differ"]["Code"]["version_num"] == ["c0ffee0", "c0ffee1"]
     assert set(said["curves"]["loss/train"]) == {"v1 (candidate)", "v2 (candidate)"}
     assert "Comparison of 2 models" in httpx.get(said["page"]).text
-
-
-def test_comparing_what_is_not_there_says_so(server):
-    """An unknown id ends with one line that names it, not with a traceback."""
-    _, env = server
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", "compare", "0" * 32, "1" * 32],
+    chosen = json.loads(run(env, "-m", "flows", "models", "compare", "2", "1", "--json"))
+    assert [row["name"] for row in chosen["rows"]] == ["v2 (candidate)", "v1 (candidate)"], (
+        "the first named is the base"
+    )
+    lost = subprocess.run(
+        [sys.executable, "-m", "flows", "models", "compare", "1", "9"],
         env=env, cwd=env["HOME"], capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert done.returncode != 0
-    assert "0" * 32 in done.stderr.replace("\n", "")
-    assert "Traceback" not in done.stderr
+    assert (lost.returncode, "no version 9" in lost.stderr) == (2, True), lost.stderr
+
+
+def test_comparing_what_cannot_be_compared_says_so(server, tmp_path):
+    """One line that names it and the next step, never a traceback: exit status 2 for what is not there or too few, 3
+    when ClearML does not answer.
+    """
+    _, env = server
+    away = env | {"CLEARML_API_HOST": "http://127.0.0.1:1"}
+    for words, code, named, where in (
+        (["compare", "0" * 32, "1" * 32], 2, "0" * 32, env),
+        (["compare", "0" * 32, "0" * 32], 2, "name two experiments", env),
+        (["models", "compare", "--model", "never registered"], 2, "never registered", env),
+        (["compare", "0" * 32, "1" * 32], 3, "127.0.0.1:1", away),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "flows", *words],
+            env=where, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240,
+        )  # fmt: skip
+        said = " ".join(done.stderr.split())
+        assert (words, done.returncode, named in said.replace(" ", "") or named in said) == (words, code, True), said
+        assert "Traceback" not in done.stderr

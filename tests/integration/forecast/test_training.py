@@ -75,7 +75,7 @@ class Place:
         projects = call("projects.get_all", name=f"^{self.project}/", search_hidden=True, only_fields=["id"])[
             "projects"
         ]
-        fields = ["id", "name", "type", "status", "tags", "parent", "last_metrics"]
+        fields = ["id", "name", "type", "status", "tags", "parent", "last_metrics", "hyperparams.properties"]
         return call(
             "tasks.get_all", name=name, project=[p["id"] for p in projects], search_hidden=True, only_fields=fields,
             page_size=500, page=0,
@@ -116,6 +116,17 @@ def first(place: Place) -> registry.ModelVersion:
     return train(answers())
 
 
+def not_its_own(found: list[dict]) -> dict[str, set[str]]:
+    """Of each candidate and trial: what it is said to come from although it belongs to another candidate."""
+    told = {t["name"]: {n: i["value"] for n, i in t["hyperparams"]["properties"].items()} for t in found}
+    runs = {said["prefect_task_run"]: name for name, said in told.items()}
+    inputs = {
+        name: {runs[run] for run in said.get("upstream", "").split(",") if run in runs} for name, said in told.items()
+    }
+    wrong = {name: {one for one in ones if one.split()[1] != name.split()[1]} for name, ones in inputs.items()}
+    return {name: ones for name, ones in wrong.items() if ones}
+
+
 def test_candidates_and_every_trial_are_experiments(place: Place, first: registry.ModelVersion):
     """One training: a completed experiment per candidate and per point of each search, with what it tried and how it
     did; a table and a picture of the comparison; the first version champion, with metadata, intervals and a card.
@@ -138,6 +149,7 @@ def test_candidates_and_every_trial_are_experiments(place: Place, first: registr
     searched = Counter(t["name"].split()[1] for t in found if "trial" in t["tags"])
     assert {"ewma": 4, "ridge": 10}.items() <= searched.items()
     assert Counter(t["name"].split()[1] for t in found if "chosen" in t["tags"]) == dict.fromkeys(searched, 1)
+    assert not_its_own(found) == {}, "in the graph no candidate is made from another's result"
     (compared,) = place.tasks("^compare candidates")
     assert "candidates" in place.plots(compared)
     assert {"target", "data_hash", "survey_version", "people", "window_end", "decision", "card"} <= {*first.metadata}
