@@ -4,7 +4,7 @@ from clearml_utils import flow, task, current_record
 """
 
 from clearml_utils import registry
-from clearml_utils.compare import Comparison, compare_experiments, compare_models
+from clearml_utils.compare import Comparison, compare_experiments, compare_models, newest_experiments
 from clearml_utils.decorators import flow, task
 from clearml_utils.errors import (
     BadCredentials,
@@ -37,6 +37,7 @@ __all__ = [
     "compare_models",
     "current_record",
     "flow",
+    "newest_experiments",
     "reconcile",
     "reconcile_flow",
     "registry",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class Comparison:
     def shown_metrics(self) -> list[str]:
         """Every metric but those that are ends of another's interval."""
         names = self.metric_names
-        ends = {name + end for name in names for end in (LOW, HIGH)}
+        ends = {n + end for n in names if {n + LOW, n + HIGH} <= set(names) for end in (LOW, HIGH)}
         return [name for name in names if name not in ends]
 
     @property
@@ -264,7 +265,14 @@ def compare_models(name: str, project: str, versions: Sequence[int] | None = Non
     TrackingError
         No such version, or ClearML does not answer.
     """
-    found = [v for v in registry.versions(name, project) if versions is None or v.version in versions]
+    known = {v.version: v for v in registry.versions(name, project)}
+    lost = sorted(set(versions or ()) - known.keys())
+    if known and lost:
+        listed = ", ".join(map(str, known))
+        raise TrackingError(
+            f"there is no version {', '.join(map(str, lost))}", where=f"{project}/{name}", hint=f"There are {listed}."
+        )
+    found = [known[number] for number in dict.fromkeys(versions or known)]
     if not found:
         raise TrackingError("there is nothing to compare", where=f"{project}/{name}", hint="Register a version first.")
     label = {v.id: f"v{v.version} ({v.stage})" for v in found}
@@ -316,6 +324,29 @@ def compare_experiments(tasks: Sequence[str], connection: Connection | None = No
         diffs=_diffs([(label[task], sources[task]) for task in label]),
         ids=tuple(label),
     )
+
+
+def newest_experiments(named: str, project: str, count: int = 3, connection: Connection | None = None) -> list[str]:
+    """Ids of the newest completed experiments of a project, and of those below it, whose names begin so; newest first.
+
+    Raises
+    ------
+    TrackingError
+        There are not two of them, or ClearML does not answer.
+    """
+    call = connection or _shared()
+    below = call.call("projects.get_all", name=f"^{re.escape(project)}(/.*)?$", search_hidden=True, only_fields=["id"])[
+        "projects"
+    ]
+    rows = call.call(
+        "tasks.get_all", project=[row["id"] for row in below] or [""], name=f"^{re.escape(named)}", search_hidden=True,
+        status=["completed", "published"], order_by=["-created"], page=0, page_size=count, only_fields=["id"],
+    )["tasks"]  # fmt: skip
+    if len(rows) < 2:
+        raise TrackingError(
+            f"there are not two completed experiments named {named}...", where=project, hint="Is the name spelt so?"
+        )
+    return [row["id"] for row in rows]
 
 
 def _diffs(sources: Sequence[tuple[str, Source]]) -> dict[str, str]:

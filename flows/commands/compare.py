@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows import settings as product
-from flows.commands.errors import SettingError
+from flows.commands.errors import ServiceError, SettingError
 
 if TYPE_CHECKING:
     from clearml_utils import Comparison
@@ -27,14 +28,30 @@ def compare(
     experiments: Annotated[list[str] | None, typer.Argument(help="Ids of ClearML tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Versions of this model instead.")] = None,
     versions: Annotated[list[int] | None, typer.Option("--version", help="Which of them; all by default.")] = None,
+    named: Annotated[str | None, typer.Option(help="Instead of ids: the newest whose names begin so.")] = None,
+    newest: Annotated[int, typer.Option(min=2, help="How many of these.")] = 3,
     html: Html = None,
     record: Record = False,  # noqa: FBT002 - an option
     as_json: Json = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Compare experiments, or model versions: numbers with their distance from the first, curves, what differs."""
-    if not experiments and model is None:
-        raise SettingError("name two experiments by their ClearML ids, or a model: moodflow compare --model NAME")
-    side_by_side(experiments or [], model, versions, html=html, record=record, as_json=as_json)
+    """Compare experiments, or model versions: numbers with their distance from the first, curves, what differs.
+
+    Exit status: 0 compared, 2 something named is not there, 3 ClearML does not answer.
+    """
+    if model is None and named is None and len(set(experiments or [])) < 2:
+        raise SettingError(
+            "name two experiments by their ClearML ids, or what their names begin with: moodflow compare --named NAME,"
+            " or a model: moodflow compare --model NAME"
+        )
+    with _told():
+        chosen = _newest(named, newest) if named else experiments or []
+    side_by_side(chosen, model, versions, html=html, record=record, as_json=as_json)
+
+
+def _newest(named: str, count: int) -> list[str]:
+    from clearml_utils import newest_experiments
+
+    return newest_experiments(named, product.load().project, count)
 
 
 def compare_versions(
@@ -64,22 +81,35 @@ def side_by_side(
     Raises
     ------
     SettingError
-        One of the compared is not there, or ClearML does not answer.
+        One of the compared is not there, or there are no credentials for ClearML.
+    ServiceError
+        ClearML does not answer.
     """
-    from clearml_utils import TrackingError, compare_experiments, compare_models
+    from clearml_utils import compare_experiments, compare_models
 
     project = product.load().project
-    try:
+    with _told():
         found = compare_models(model, project, versions or None) if model else compare_experiments(experiments)
         kept = found.record(project) if record else None
         link = found.link(_web())
-    except TrackingError as error:
-        raise SettingError(str(error)) from error
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         found.write_html(html, link)
     said = found.as_dict() | {"page": link, "task": kept}
     print(json.dumps(said, indent=2)) if as_json else show(found, said)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what ClearML said as an error of the command line."""
+    from clearml_utils import TrackingError, Unreachable
+
+    try:
+        yield
+    except Unreachable as error:
+        raise ServiceError(str(error)) from error
+    except TrackingError as error:
+        raise SettingError(str(error)) from error
 
 
 def _web() -> str:

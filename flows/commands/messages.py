@@ -23,17 +23,35 @@ out = Console()
 policy_app = typer.Typer(no_args_is_help=True, help="Which policy decides about messages.")
 
 
-def why(message_id: Annotated[str, typer.Argument(help="Id of a message, as in the Sheet's messages page.")]) -> None:
+def why(
+    message_id: Annotated[
+        str | None, typer.Argument(help="Id, as in the Sheet's messages page; the newest insight by default.")
+    ] = None,
+) -> None:
     """Show what a message came from, and write it again from the private snapshot."""
     settings = product.load()
     with Store.open(settings.database) as store:
-        record = store.messages.get(message_id)
+        record = store.messages.get(message_id) if message_id else _newest(store)
         if record is None:
-            _gone(store, message_id)
+            _gone(store, message_id or "")
             return
         out.print(_chain(store, record))
         out.print(plain(record.text), markup=False, highlight=False)
         out.print(f"\n{_verdict(store, record, settings.project)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _newest(store: Store) -> MessageRecord:
+    """Find the insight that was decided last, or any message where there is none.
+
+    Raises
+    ------
+    CommandError
+        No message was written yet.
+    """
+    found = store.messages.all()
+    if not found:
+        raise CommandError("no message was written yet: run a cycle first")
+    return max(found, key=lambda message: (message.kind == "insight", message.created_at))
 
 
 def _gone(store: Store, message_id: str) -> None:

@@ -117,6 +117,16 @@ def open_state(settings: Settings) -> tuple[State, Path]:
     return state, credentials
 
 
+def write_conf(path: Path, urls: dict[str, str], credentials: Path) -> None:
+    """Write what a client needs, as the SDK's own file: `CLEARML_CONFIG_FILE=DATA/clearml.conf` is enough for it."""
+    addresses = {"api_server": urls["api"], "web_server": urls["web"], "files_server": urls["files"]}
+    keys = json.loads(credentials.read_text())
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps({"api": addresses | {"credentials": keys}}, indent=1) + "\n")
+    temporary.replace(path)
+
+
 def _default_queue(db: Any) -> None:
     if not db.execute("SELECT 1 FROM queue LIMIT 1").fetchone():
         queues.create(db, "default", auth.DEFAULT_USER, auth.COMPANY, clock.now(), system_tags=["default"])
@@ -200,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     state.urls.update({name: f"http://{host}:{listener.getsockname()[1]}" for name, listener in sockets.items()})
+    write_conf(settings.data / "clearml.conf", state.urls, credentials)
     try:
         asyncio.run(serve(state, credentials, sockets))
     finally:

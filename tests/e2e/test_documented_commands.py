@@ -112,7 +112,9 @@ def test_commands_of_a_running_stack(demo: Demo, tmp_path):
     project = ["--project", "Moodflow"]
     order: dict[str, list[list[str]]] = {
         "moodflow doctor --live": [],
+        "moodflow why": [],
         "moodflow why MESSAGE_ID": [["moodflow", "why", message]],
+        "moodflow compare --named candidate --html build/comparison.html": [],
         "moodflow dashboards": [],
         "moodflow compare TASK_ID TASK_ID --html build/comparison.html": [
             ["moodflow", "compare", *tasks, "--html", "build/comparison.html"]
@@ -193,6 +195,22 @@ def test_local_servers_start_as_documented(tmp_path, module):
     """Each local server says in one line of JSON where it is; only the ports differ from the documents'."""
     with services.running(module, tmp_path / "data", SERVERS[module]) as service:
         assert service.ready["urls"]["api"].startswith("http://127.0.0.1:")
+
+
+def test_a_flow_of_ones_own_is_tracked_as_documented(demo: Demo, tmp_path):
+    """The five lines, run with the configuration that the embedded server writes, are a run in ClearML."""
+    prefect = json.loads((demo.home / "stack.json").read_text())["environment"]["PREFECT_API_URL"]
+    first = fences(ROOT / "docs" / "track_your_own_flow.md", "python")[0]
+    (tmp_path / "my_flow.py").write_text(first)
+    with services.running("server.embedded", tmp_path / "data", SERVERS["server.embedded"]) as service:
+        conf = tmp_path / "data" / "clearml.conf"
+        env = clean(tmp_path / "home") | {
+            "CLEARML_CONFIG_FILE": str(conf), "HOME": str(tmp_path), "PREFECT_API_URL": prefect,
+        }  # fmt: skip
+        command = [sys.executable, "-c", "from my_flow import hello; hello()"]
+        subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=PATIENCE)
+        assert conf.stat().st_mode & 0o777 == 0o600
+        assert ">hello</a>" in httpx.get(service.ready["urls"]["web"] + "/pipelines").text
 
 
 def test_the_sheets_example_runs(tmp_path):
