@@ -18,6 +18,7 @@ VIEWER = "built-in viewer"
 PREFECT = "Prefect"
 TELEGRAM = "local Telegram"
 SHEETS = "local Sheets"
+TERMINAL = "make demo"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def facts(project: str) -> Facts:
     root = ask("projects.get_all", name=f"^{project}$", only_fields=["id"])["projects"]
     named = {"name": f"^{project}(/.*)?$", "search_hidden": True, "only_fields": ["id", "name"]}
     below = {p["id"]: p["name"] for p in ask("projects.get_all", **named)["projects"]}
-    fields = ["id", "name", "project", "parent", "last_metrics", "hyperparams", "type", "status"]
+    fields = ["id", "name", "project", "parent", "last_metrics", "hyperparams", "type", "status", "created"]
     tasks = ask("tasks.get_all", project=list(below) or [""], search_hidden=True, only_fields=fields, page=0,
                 page_size=500, order_by=["-last_update"])["tasks"]  # fmt: skip
     models = ask("models.get_all", only_fields=["id", "name", "project"], order_by=["-created"])["models"]
@@ -106,13 +107,27 @@ def _richness(task: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _alike(rich: list[dict[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Up to three runs of one task (their names differ in a number only): of one whose parameters differ, if any."""
+    """Up to three runs of one task, to be compared.
+
+    The best candidates of the newest training that searched their parameters; or else runs whose names differ in a
+    number only, of a task whose parameters differ, if any.
+    """
+    searched = [t for t in rich if t["name"].startswith("candidate ") and "loss" in _metrics(t)]
+    newest = [t for t in searched if t["parent"] == max(searched, key=lambda t: t["created"])["parent"]]
+    if len(newest) > 2:
+        return tuple(sorted(newest, key=lambda t: -_metrics(t).get("skill", -1.0))[:3])
     stems: dict[str, list[dict[str, Any]]] = {}
     for task in rich:
         stems.setdefault(re.sub(r"-\w{3}$|\s\d+$", "", task["name"]), []).append(task)
     groups = [group[:3] for group in stems.values() if len(group) > 1]
     groups.sort(key=lambda g: (_different(g), len(g), _richness(g[1])))
     return tuple(groups[-1]) if groups else ()
+
+
+def _metrics(task: Mapping[str, Any]) -> dict[str, float]:
+    """Last values by variant."""
+    found = (task.get("last_metrics") or {}).values()
+    return {item["variant"]: float(item["value"]) for variants in found for item in variants.values()}
 
 
 def _different(group: list[dict[str, Any]]) -> int:
@@ -159,6 +174,12 @@ def _report(found: Facts) -> str | None:
     return f"/reports/{found.report['project']['id']}/{found.report['id']}" if found.report else None
 
 
+def _table(found: Facts) -> str | None:
+    """Page of the table of experiments: those that are compared among their like, where there are such."""
+    named = {task["name"].split()[0] for task in found.alike}
+    return found.project and f"/projects/{found.project}/experiments" + (f"?q={named.pop()}" if len(named) == 1 else "")
+
+
 def viewer_pages(found: Facts) -> Pages:
     """Pages of the built-in viewer."""
     alike, same = _ids(found.alike), _ids(found.versions)
@@ -166,7 +187,7 @@ def viewer_pages(found: Facts) -> Pages:
     return {
         "projects": ("/projects", ("text=Newest experiments",)),
         "credentials": ("/settings/workspace-configuration", ("text=CLEARML_API_HOST",)),
-        "experiments": (f"/projects/{found.project}/experiments" if found.project else None, ("tbody th a",)),
+        "experiments": (_table(found), ("tbody th a",)),
         "experiment": (_of(found.task, "/tasks/{id}"), ("text=Parameters",)),
         "scalars": (_of(found.task, "/tasks/{id}?tab=scalars"), ("svg.chart",)),
         "plots": (_of(found.plots, "/tasks/{id}?tab=plots"), ("main section",)),
@@ -204,7 +225,7 @@ def official_pages(found: Facts) -> Pages:
             same and f"/projects/*/compare-models;ids={same}/models-details",
             ("text=/^general$/i >> visible=true",),
         ),
-        "pipeline": (_of(found.cycle, "/pipelines/{project}/tasks/{id}"), ("text=collect",)),
+        "pipeline": (_of(found.cycle, "/pipelines/{project}/tasks/{id}"), ("text=collect", "text=/updated .* ago/i")),
         "queues": ("/workers-and-queues/queues", ("text=default",)),
     }  # fmt: skip
 

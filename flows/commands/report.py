@@ -33,6 +33,7 @@ _BEHIND = {
     pictures.PREFECT: "Prefect, локальный сервер",
     pictures.TELEGRAM: "страница чата локального сервера (local Telegram)",
     pictures.SHEETS: "страница локального сервера (local Sheets)",
+    pictures.TERMINAL: "вывод make demo в терминале",
 }
 Images = Mapping[str, Mapping[str, str]]
 _COUNTS = {

@@ -25,7 +25,7 @@ from flows.commands import prefect_api
 from flows.commands.errors import ServiceError
 from flows.commands.pictures import PREFECT, TELEGRAM
 
-PATIENCE = 240.0
+PATIENCE = 900.0  # a training on a busy machine takes minutes
 OPERATOR = 900_000_001
 CRASHED = "failed run -> monitor"
 SUBMIT, LOOK, THANKS = "✓ Отправить", "Проверьте и отправьте", "Спасибо, ответы записаны"
@@ -197,7 +197,7 @@ def half_way(stage: Stage, run: str) -> Mapping[str, Any]:
 def watched(stage: Stage, run: str) -> None:
     """Take `prefect-running`: the page of a flow run that is not over yet."""
     stage.page.goto(f"{stage.urls['Prefect']}/runs/flow-run/{run}")
-    stage.page.get_by_text("Running").first.wait_for(timeout=10_000)
+    stage.page.get_by_text("Running").first.wait_for(timeout=60_000)
     stage.keep("prefect-running", PREFECT)
 
 

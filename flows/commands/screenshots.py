@@ -26,17 +26,19 @@ from rich.console import Console
 from flows import settings as product
 from flows.commands import pictures, prefect_api, processes, scenes, stack
 from flows.commands.errors import CommandError, ServiceError, StateError
-from flows.commands.pictures import OFFICIAL, PREFECT, TELEGRAM, VIEWER, Shot
+from flows.commands.pictures import OFFICIAL, PREFECT, TELEGRAM, TERMINAL, VIEWER, Shot
+from flows.commands.summary import Summary
 
 IMAGES = Path("docs/images")
 LIMIT = 150_000  # bytes of one picture
 SIZE: Any = {"width": 1280, "height": 800}
+WIDE: Any = {"width": 1680, "height": 1050}  # of the official web app, which is made for large screens
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SETTLE_S = 8.0  # longest wait for a page to stop changing
-SEE_MS = 30_000  # longest wait for what must be on a page
+SEE_MS = 90_000  # longest wait for what must be on a page
 CHAT = dict.fromkeys(
     ("chat-1-consent", "chat-2-question", "chat-3-review", "chat-4-thanks", "chat-5-insight"), TELEGRAM
 )
@@ -61,6 +63,8 @@ def screenshots(
     wanted = {name for name in only.split(",") if name}
     with _browser() as page:
         camera = Camera(page, official=webapp is not None)
+        if not wanted or "summary" in wanted:
+            printed(settings.home, camera)
         if not wanted:
             act_out(scenes.Stage(settings.home, environment, said["urls"], page, camera.keep), camera, webapp)
         found = pictures.facts(settings.project)
@@ -73,6 +77,19 @@ def screenshots(
                 if not wanted or shot.name in wanted:
                     camera.take(shot)
     _tell(camera.outcome, keep=bool(wanted))
+
+
+def printed(home: Path, camera: Camera) -> None:
+    """Take `summary`: what `make demo` printed of the run that is there."""
+    path = home / "summary.json"
+    if not path.is_file():
+        camera.outcome["summary"] = {"source": TERMINAL, "missing": "the stack was not started by make demo"}
+        return
+    console = Console(record=True, width=110, file=io.StringIO())
+    console.print(Summary(**json.loads(path.read_text())).as_table())
+    camera.page.set_content(console.export_html(inline_styles=True))
+    camera.page.add_style_tag(content="pre { display: inline-block; padding: 1rem; background: #f6f8fa }")
+    camera.keep("summary", TERMINAL, "pre")
 
 
 def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
@@ -99,9 +116,8 @@ def _running(camera: Camera, controller: Any, viewer: str, official: str | None)
     path = f"{controller['project']}/experiments/{controller['id']}"
     camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
     task = path.replace("/experiments/", "/tasks/")
-    camera.take(
-        Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, ("text=/run info/i",))
-    )
+    seen = ("text=/run info/i", "text=/updated .* ago/i")  # the graph, and the list beside it
+    camera.take(Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, seen))
 
 
 class Camera:
@@ -133,6 +149,7 @@ class Camera:
             self.outcome[shot.name] = {"source": shot.source, "missing": why}
             return
         try:
+            self.page.set_viewport_size(WIDE if shot.source == OFFICIAL else SIZE)
             self.page.goto(shot.url, timeout=60_000)
             for selector in shot.see:
                 self.page.locator(selector).first.wait_for(timeout=SEE_MS)
@@ -144,12 +161,13 @@ class Camera:
             return
         self.keep(shot.name, shot.source)
 
-    def keep(self, name: str, source: str) -> None:
-        """Take the picture of what the page shows, once it stops changing."""
+    def keep(self, name: str, source: str, part: str = "") -> None:
+        """Take the picture of what the page, or a part of it, shows, once it stops changing."""
         if self.page.get_by_role("button", name="GET STARTED").is_visible():  # the web app greets a new browser
             self.page.keyboard.press("Escape")
         deadline, before = time.monotonic() + SETTLE_S, b""
-        while (now := self.page.screenshot()) != before and time.monotonic() < deadline:
+        shown = self.page.locator(part).first if part else self.page
+        while (now := shown.screenshot()) != before and time.monotonic() < deadline:
             before = now
             self.page.wait_for_timeout(700)
         (IMAGES / f"{name}.png").write_bytes(small(now))
@@ -223,10 +241,11 @@ def _serve(data: Path, webapp: Path | None) -> processes.Child:
 
 
 def small(picture: bytes) -> bytes:
-    """Write a picture with as many colours, and if need be as large, as the limit allows."""
+    """Write a picture no wider than the usual page, in as many colours and as large as the limit allows."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.thumbnail((SIZE["width"], image.height), Image.Resampling.LANCZOS)
     data = b""
     for colours, scale in ((128, 1.0), (48, 1.0), (48, 0.8), (24, 0.65)):
         size = (round(image.width * scale), round(image.height * scale))
