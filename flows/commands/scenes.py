@@ -95,7 +95,9 @@ class Stage:
         """Start a deployment; the id of its flow run."""
         with prefect_api.client(self.environment) as api:
             found = api.get(f"deployments/name/{deployment}").raise_for_status().json()["id"]
-            made = api.post(f"deployments/{found}/create_flow_run", json=body).raise_for_status().json()
+            made = wait(
+                lambda: _accepted(api.post(f"deployments/{found}/create_flow_run", json=body)), "a free Prefect"
+            )
             return str(made["id"])
 
     def state(self, run: str) -> str:
@@ -114,6 +116,14 @@ class Stage:
         state = wait(lambda: (s := self.state(run)) in _FINAL and s, f"the end of flow run {run}")
         if state != wanted:
             raise ServiceError(f"flow run {run} ended {state}")
+
+
+def _accepted(answer: httpx.Response) -> dict[str, Any] | None:
+    """What was made; nothing yet where Prefect's database is busy."""
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return None
+    made: dict[str, Any] = answer.raise_for_status().json()
+    return made
 
 
 def survey(stage: Stage) -> dict[str, Any]:

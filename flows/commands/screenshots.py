@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from httpx import HTTPError
 from rich.console import Console
 
 from flows import settings as product
@@ -135,7 +136,7 @@ class Camera:
 
         try:
             yield
-        except (CommandError, Error) as error:
+        except (CommandError, Error, HTTPError) as error:
             reason = str(error).splitlines()[0]
             for name, source in pictures_of.items():
                 self.outcome.setdefault(name, {"source": source, "missing": reason})
