@@ -42,6 +42,8 @@ EXECUTED = {
     "moodflow compare --named candidate --html build/comparison.html": STACK,
     "moodflow compare TASK_ID TASK_ID --html build/comparison.html": STACK,
     "moodflow models --help": STACK, "moodflow models compare": STACK,
+    "moodflow indices": "tests/e2e/test_documented_commands.py",  # the words alone, in prose
+    "moodflow backtest": "tests/e2e/test_documented_commands.py",
     "moodflow indices study.csv --target na --out indices.csv": RUNS + "test_commands_that_need_no_stack",
     "moodflow backtest study.csv --target na --json backtest.json": RUNS + "test_commands_that_need_no_stack",
     "moodflow study check my_study.toml": STUDY, "moodflow study open my_study.toml": STUDY,
