@@ -44,7 +44,7 @@ HEAD = 16 << 20
 """Bytes of a large file from which the target's items are found."""
 
 ROW = 350
-"""Bytes that a row takes while it is read and its indices are computed; measured with files of 2 to 40 million rows."""
+"""Bytes a row may take while it is read and its indices are computed: 240 were measured with files of 1 and 8 million."""
 
 
 def open_study(

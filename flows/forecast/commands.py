@@ -17,7 +17,7 @@ out = Console()
 models = typer.Typer(no_args_is_help=True, help="Versions of the forecast model in the registry.")
 
 ROW = 1500
-"""Bytes that a row takes in a backtest, with the forecasts of every method."""
+"""Bytes a row is reckoned to take in a backtest, with its features and the forecasts of every method."""
 
 
 def backtest(

@@ -10,7 +10,7 @@ import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from flows.analyse.panel import Floats
+from flows.analyse.panel import Floats, Ints
 from flows.forecast.candidates import Model, Sample
 from flows.forecast.history import NAMES
 
@@ -37,17 +37,33 @@ class Mixed:
         xs, ys, groups = np.concatenate(x), np.concatenate(y), np.concatenate(group)
         keep = groups <= (groups[MOST_ROWS] if len(groups) > MOST_ROWS else groups.max(initial=0))
         xs, ys, groups = xs[keep], ys[keep], groups[keep]
-        if len(np.unique(groups)) < 3:
-            weights = np.linalg.lstsq(xs, ys, rcond=None)[0]
-            return FittedMixed(weights, {}, len(samples) == 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # variance at the border: then people share the slope
-            warnings.simplefilter("ignore", UserWarning)
-            result = MixedLM(ys, xs, groups, exog_re=xs[:, :1]).fit(reml=True)
-        own: dict[int, float] = {}
-        if float(np.asarray(result.cov_re)[0, 0]) > 1e-8:  # at zero people do not differ, and nothing can be predicted
-            own = {int(g): float(np.asarray(v)[0]) for g, v in result.random_effects.items()}
-        return FittedMixed(np.asarray(result.fe_params), own, len(samples) == 1)
+        weights, own = _slopes(xs, ys, groups)
+        return FittedMixed(weights, own, len(samples) == 1)
+
+
+def _slopes(xs: Floats, ys: Floats, groups: Ints) -> tuple[Floats, dict[int, float]]:
+    """Shared slopes, and by person the deviation of the first.
+
+    Where columns are the same or nothing (no pairs, one long day, everybody constant) no mixed model can be told from
+    others, and all people share the slopes of least squares; so do fewer than three.
+    """
+    alone: tuple[Floats, dict[int, float]] = (np.linalg.lstsq(xs, ys, rcond=None)[0], {})
+    use = np.flatnonzero(np.ptp(xs, axis=0) > 0) if len(xs) else np.zeros(0, dtype=np.int64)
+    apart = len(use) > 0 and use[0] == 0 and np.linalg.matrix_rank(xs[:, use]) == len(use)
+    if len(np.unique(groups)) < 3 or not apart or np.ptp(ys) == 0:
+        return alone
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # variance at the border: then people share the slope
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            result = MixedLM(ys, xs[:, use], groups, exog_re=xs[:, :1]).fit(reml=True)
+        except np.linalg.LinAlgError:
+            return alone
+    weights = np.zeros(xs.shape[1])
+    weights[use] = np.asarray(result.fe_params)
+    if float(np.asarray(result.cov_re)[0, 0]) <= 1e-8:  # people do not differ, and nothing can be predicted
+        return weights, {}
+    return weights, {int(g): float(np.asarray(v)[0]) for g, v in result.random_effects.items()}
 
 
 @dataclass(frozen=True, eq=False)

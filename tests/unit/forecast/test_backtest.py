@@ -1,6 +1,7 @@
 """The backtest forecasts every test answer from what came before it, by models that never saw it."""
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +184,24 @@ def test_odd_studies_pass():
     for part in (odd, odd.people([0])):
         found = backtest(part)
         assert all(np.isfinite([s.mae, s.rmse, s.skill]).all() for s in found.scores.values())
+
+
+@pytest.mark.parametrize("kind", ["no pairs", "one long day", "all on the floor", "constant people"])
+def test_studies_without_what_models_part_people_by_pass(kind):
+    """Where no answer follows another in a day, where all do, or where nothing ever changes, forecasts are finite."""
+    panel = study(seed=4, people=6, days=12, beeps=4)
+    flat = np.where(np.isfinite(panel.y), 1.0 if kind == "all on the floor" else 1.0 + panel.code, np.nan)
+    if kind == "no pairs":
+        panel = replace(panel, day=np.arange(len(panel)), beep=np.ones(len(panel), dtype=np.int64))
+    elif kind == "one long day":
+        panel = replace(panel, day=panel.code, beep=np.arange(len(panel)) % 48 + 1)
+    else:
+        panel = replace(panel, y=flat)
+    bare = replace(panel, names=(), items=np.zeros((len(panel), 0)), hour=np.full(len(panel), np.nan))
+    found = backtest(bare)
+    for name, values in found.forecasts.items():
+        assert np.isfinite(values).all(), name
+    json.loads(json.dumps(found.as_dict()), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
 
 def test_too_short_a_study_says_so(panel):
