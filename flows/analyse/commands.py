@@ -44,7 +44,7 @@ HEAD = 16 << 20
 """Bytes of a large file from which the target's items are found."""
 
 ROW = 350
-"""Bytes a row may take while it is read and its indices are computed: 240 were measured with files of 1 and 8 million."""
+"""Bytes a row may take while its file is read and indices are computed: 240 measured with files of 1 and 8 million."""
 
 
 def open_study(
