@@ -47,18 +47,18 @@ def _slopes(xs: Floats, ys: Floats, groups: Ints) -> tuple[Floats, dict[int, flo
     Where columns are the same or nothing (no pairs, one long day, everybody constant) no mixed model can be told from
     others, and all people share the slopes of least squares; so do fewer than three.
     """
-    alone: tuple[Floats, dict[int, float]] = (np.linalg.lstsq(xs, ys, rcond=None)[0], {})
+    shared = np.asarray(np.linalg.lstsq(xs, ys, rcond=None)[0], dtype=np.float64)
     use = np.flatnonzero(np.ptp(xs, axis=0) > 0) if len(xs) else np.zeros(0, dtype=np.int64)
     apart = len(use) > 0 and use[0] == 0 and np.linalg.matrix_rank(xs[:, use]) == len(use)
     if len(np.unique(groups)) < 3 or not apart or np.ptp(ys) == 0:
-        return alone
+        return shared, {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # variance at the border: then people share the slope
         warnings.simplefilter("ignore", UserWarning)
         try:
             result = MixedLM(ys, xs[:, use], groups, exog_re=xs[:, :1]).fit(reml=True)
         except np.linalg.LinAlgError:
-            return alone
+            return shared, {}
     weights = np.zeros(xs.shape[1])
     weights[use] = np.asarray(result.fe_params)
     if float(np.asarray(result.cov_re)[0, 0]) <= 1e-8:  # people do not differ, and nothing can be predicted
