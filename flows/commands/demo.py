@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import resource
@@ -120,12 +121,18 @@ def _path(running: stack.Stack, study: Any, console: Console) -> dict[str, Any]:
     environment = running.full_environment
     os.environ.update(running.environment)
     settings = product.load()
-    prefect_api.make_pool(environment, stack.WORK_POOL)
-    stack.start_bot(running)
+    with _background(importlib.import_module, "flows.survey.flow"):  # Prefect, a slow import, while its server starts
+        stack.start_bot(running)
+        console.print("[dim]starting Prefect[/]")
+        stack.await_prefect(running)
+    # the worker waits beside the replay, so that the cycle starts at once, and starts nothing before it
+    prefect_api.make_pool(environment, stack.WORK_POOL, paused=True)
+    stack.start_worker(running)
     with _background(prefect_api.deploy_all, environment, running.home / "logs" / "deploy.log"):
         replay_study(settings, study, console=console)
     prefect_api.set_paused(environment, paused=True)
-    stack.start_worker(running)
+    prefect_api.drop_waiting(environment)  # the cycle collects what the events asked to be collected
+    prefect_api.resume_pool(environment, stack.WORK_POOL)
     with console.status("running the cycle") as spinner:
         run = prefect_api.run_deployment(
             environment, "cycle/cycle", watch=lambda state: spinner.update(f"running the cycle: {state.lower()}")

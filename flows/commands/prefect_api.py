@@ -37,12 +37,19 @@ def client(environment: Mapping[str, str] = os.environ) -> httpx.Client:
     return httpx.Client(base_url=environment["PREFECT_API_URL"].rstrip("/") + "/", timeout=180, transport=_Patient())
 
 
-def make_pool(environment: Mapping[str, str], pool: str) -> None:
-    """Make the process work pool the deployments name, if it is not there."""
+def make_pool(environment: Mapping[str, str], pool: str, *, paused: bool = False) -> None:
+    """Make the process work pool the deployments name, if it is not there; a paused one gives its workers nothing."""
     with client(environment) as prefect:
         answer = prefect.get(f"work_pools/{pool}")
         if answer.status_code == httpx.codes.NOT_FOUND:
-            prefect.post("work_pools/", json={"name": pool, "type": "process"}).raise_for_status()
+            body = {"name": pool, "type": "process", "is_paused": paused}
+            prefect.post("work_pools/", json=body).raise_for_status()
+
+
+def resume_pool(environment: Mapping[str, str], pool: str) -> None:
+    """Let the workers of a paused pool have its runs."""
+    with client(environment) as prefect:
+        prefect.patch(f"work_pools/{pool}", json={"is_paused": False}).raise_for_status()
 
 
 def require_sole_worker(environment: Mapping[str, str], pool: str, name: str) -> None:
@@ -91,6 +98,18 @@ def deploy_all(environment: Mapping[str, str], log: Path) -> None:
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
         raise ServiceError(f"prefect deploy --all failed ({done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def drop_waiting(environment: Mapping[str, str]) -> int:
+    """Delete the runs that wait for a worker, planned by a schedule or asked for by an event; how many there were."""
+    waiting = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200}
+    dropped = 0
+    with client(environment) as prefect:
+        while found := prefect.post("flow_runs/filter", json=waiting).raise_for_status().json():
+            for run in found:
+                prefect.delete(f"flow_runs/{run['id']}").raise_for_status()
+            dropped += len(found)
+    return dropped
 
 
 def set_paused(environment: Mapping[str, str], *, paused: bool) -> int:

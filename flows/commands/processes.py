@@ -202,11 +202,10 @@ def _readable(stream: IO[bytes], seconds: float) -> bool:
 def await_http(child: Child, url: str, seconds: float = 90.0) -> None:
     """Wait until `url` answers 200."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not child.alive():
-            break
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
-                return
-        time.sleep(0.1)
+    with httpx.Client(timeout=2) as asking:
+        while time.monotonic() < deadline and child.alive():
+            with contextlib.suppress(httpx.HTTPError):
+                if asking.get(url).status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.1)
     raise ServiceError(f"{child.name} is not ready at {url}; its log {child.log} ends:\n{child.last_words()}")

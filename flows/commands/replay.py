@@ -252,7 +252,7 @@ class Replayer:
             if data is None:
                 raise ServiceError(f"prompt {key} offers no way to submit; see {self.settings.home}/logs/bot.log")
             self.phone.tap(filling.respondent.user_id, screen, data)
-            self._until(partial(self._taken, key), f"prompt {key} to be taken")
+            self._await_taken(key)
             del self.filling[key]
             self.advance()
 
@@ -262,6 +262,15 @@ class Replayer:
         end = self.clock.now() + schedule.expires_after + schedule.finish_within + timedelta(minutes=1)
         self.clock.set(end)
         self.clock.set(self.study.morning_after(end, self.survey.timezone))
+
+    def _await_taken(self, key: str) -> None:
+        """Wait until the bot has written the response down; what it draws then is seen with the next look."""
+        deadline = time.monotonic() + PATIENCE
+        self.phone.flush()
+        while (prompt := self.store.prompts.get(key)) is None or prompt.open:
+            if time.monotonic() > deadline:
+                raise self._late(f"prompt {key} to be taken")
+            time.sleep(0.002)
 
     # -- what people see ---------------------------------------------------------------------------------------
 
@@ -273,9 +282,10 @@ class Replayer:
                 react(screen)
                 deadline = time.monotonic() + PATIENCE
             if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log"
-                )
+                raise self._late(what)
+
+    def _late(self, what: str) -> ServiceError:
+        return ServiceError(f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log")
 
     def _see(self, events: Iterable[dict[str, Any]]) -> Iterator[Screen]:
         for event in events:
@@ -292,9 +302,6 @@ class Replayer:
 
     def _shown(self, keys: Collection[str]) -> bool:
         return all(key in self.screens for key in keys)
-
-    def _taken(self, key: str) -> bool:
-        return key not in self.screens
 
     def _forget(self, screen: Screen) -> None:
         """Drop a prompt whose buttons are gone: it was taken or has expired."""

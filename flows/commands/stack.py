@@ -150,7 +150,10 @@ def running(
     webapp: Path | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Stack]:
-    """Start the local services, yield the stack, stop all of it whatever happens. Call it in the main thread."""
+    """Start the local services, yield the stack, stop all of it whatever happens. Call it in the main thread.
+
+    Prefect takes longest and may not answer yet: `await_prefect` before anything asks it.
+    """
     home = settings.home.resolve()
     with lock(home):
         interruption = Interruption()
@@ -163,16 +166,13 @@ def running(
                 if strict_ports
                 else replace(Ports(0, 0, 0, 0, 0), prefect=choose_port(0, "--prefect-port", strict=False))
             )
-            prefect = _start_prefect(stack, free, os.environ)
+            _start_prefect(stack, free, os.environ)
             tell("starting ClearML")
             _start_clearml(stack, free, os.environ, webapp)
             tell("starting Telegram")
             _start_telegram(stack, settings, free)
             tell("starting Sheets")
             _start_sheets(stack, settings, free)
-            tell("starting Prefect")
-            if prefect is not None:
-                await_http(prefect, f"{stack.environment['PREFECT_API_URL']}/health")
             stack.write()
             yield stack
         finally:
@@ -234,11 +234,11 @@ def _start_sheets(stack: Stack, settings: Settings, ports: Ports) -> None:
     stack.urls["Sheets"] = ready["urls"]["api"]
 
 
-def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -> Child | None:
-    """Begin with Prefect, which takes longest; its health is awaited last."""
+def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -> None:
+    """Begin with Prefect, which takes longest."""
     if environment.get("PREFECT_API_URL"):
         stack.urls["Prefect"] = environment["PREFECT_API_URL"].removesuffix("/api")
-        return None
+        return
     address = f"http://127.0.0.1:{ports.prefect}"
     stack.environment |= {
         "PREFECT_API_URL": f"{address}/api",
@@ -254,9 +254,14 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
     stack.urls["Prefect"] = address
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(ports.prefect), "--log-level", "warning"]
-    child = launch("prefect", command, stack.home / "logs", stack.full_environment, pipe=False)
-    stack.children.append(child)
-    return child
+    stack.children.append(launch("prefect", command, stack.home / "logs", stack.full_environment, pipe=False))
+
+
+def await_prefect(stack: Stack) -> None:
+    """Wait until the Prefect server of this stack answers; somebody else's is not ours to wait for."""
+    child = next((child for child in stack.children if child.name == "prefect"), None)
+    if child is not None:
+        await_http(child, f"{stack.environment['PREFECT_API_URL']}/health")
 
 
 def start_bot(stack: Stack) -> Child:

@@ -61,6 +61,7 @@ def _serve(settings: Settings, ports: stack.Ports, webapp: Path | None, console:
         contextlib.suppress(KeyboardInterrupt),
     ):
         environment = running.full_environment
+        stack.await_prefect(running)
         prefect_api.make_pool(environment, stack.WORK_POOL)
         if "PREFECT_API_URL" not in running.environment:  # somebody else's Prefect: others may work for it
             prefect_api.require_sole_worker(environment, stack.WORK_POOL, "local")
