@@ -23,11 +23,13 @@ $(VENV)/bin/python:
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing (a minute or two) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@$(PY) -m flows.commands.prefect_seed
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing with the test tools (a few minutes) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(PY) -m flows.commands.prefect_seed
 	@touch $@ $(STAMP)
 
 install: $(STAMP) ## create .venv and install

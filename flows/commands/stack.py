@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flows.commands.errors import StateError
+from flows.commands.prefect_seed import plant_seed
 from flows.commands.processes import Child, Interruption, await_http, await_line, choose_port, launch, stop_all
 from flows.settings import Settings
 
@@ -240,6 +241,7 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         stack.urls["Prefect"] = environment["PREFECT_API_URL"].removesuffix("/api")
         return
     address = f"http://127.0.0.1:{ports.prefect}"
+    plant_seed(stack.home / "prefect")
     stack.environment |= {
         "PREFECT_API_URL": f"{address}/api",
         "PREFECT_HOME": str(stack.home / "prefect"),
