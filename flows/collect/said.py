@@ -43,7 +43,9 @@ def said(update: Mapping[str, Any]) -> Said | None:
     message = _mapping(update.get("message")) or _mapping(update.get("edited_message"))
     sender, chat = _mapping(message.get("from")), _mapping(message.get("chat"))
     poll = _mapping(message.get("poll"))
-    found = [message.get("text"), message.get("caption"), poll.get("question")]
+    options = poll.get("options")
+    offered = [_mapping(one).get("text") for one in options] if isinstance(options, list) else []
+    found = [message.get("text"), message.get("caption"), poll.get("question"), *offered]
     words = "\n".join(part for part in found if isinstance(part, str))
     ids = sender.get("id"), chat.get("id")
     if not words or sender.get("is_bot") or not all(type(one) is int for one in ids):

@@ -92,8 +92,8 @@ def _pattern(*, squeezed: bool) -> re.Pattern[str]:
 
 def _expression(phrase: str) -> str:
     """Regular expression of one listed phrase, to be found in normalised text with a space at both ends."""
-    parts = [r"(?:\S+ ){0,2}" if word == _GAP else f"{_word(word)} " for word in phrase.split()]
-    return " " + "".join(parts)
+    parts = [r"(?:\S+ ){0,2}" if word == _GAP else f"{_word(word)} ?" for word in phrase.split()]
+    return " " + "".join(parts).removesuffix("?")
 
 
 def _word(word: str) -> str:

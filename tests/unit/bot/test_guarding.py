@@ -158,6 +158,7 @@ def test_back_edit_and_again(world):
         {"caption": PHRASE, "voice": {}},
         {"text": PHRASE, "forward_origin": {"type": "user"}},
         {"poll": {"question": PHRASE}},
+        {"poll": {"question": "?", "options": [{"text": "1"}, {"text": PHRASE}]}},
         {"key": "edited_message", "text": PHRASE},
     ],
 )

@@ -111,7 +111,8 @@ def test_a_phrase_is_found_in_any_surroundings(phrase, before, after):
      "I dont want to really live", "ВСКРОЮ ВЕНЫ", "думаю о самоубийстве", "suicidal", "SELF-HARM", "Хочется просто умереть", "суи-цид", "с у и ц и д",
      "хочууу умереееть", "su1cide", "kіll myself", "suiсidе", "ＫＩＬＬ myself", "he хочу жить", "нe хo4у жить", "I want to diiiie", "k-i-l-l myself",
      "лучше бы меня не было", "Устала жить.", "зачем я живу?", "порезала себя", "Мысли о смерти каждый день", "ik wil dood", "Ich will nicht mehr leben",
-     "j'ai envie de mourir", "quiero morirme", "не хочу жити"],
+     "j'ai envie de mourir", "quiero morirme", "не хочу жити",
+     "нехочужить", "#хочуумереть", "Х О Ч У   У М Е Р Е Т Ь", "i wanttodie", "killmyself", "kill my self", "не хачу жить", "сиуцид", "sucidal"],
 )  # fmt: skip
 def test_disguises_do_not_hide_a_phrase(text):
     """Case, stress marks, look-alike letters, invisible signs, punctuation, letters drawn out or spelt, filler words."""
@@ -134,7 +135,9 @@ def test_disguises_in_any_combination(data):
 @pytest.mark.parametrize(
     ("root", "endings"),
     [("думаю о самоубийств", "е"), ("самоубийц", "ауеы"), ("суицид", ["", "а", "ом", "альные мысли"]), ("хотел", ["а умереть", " бы умереть", "ось умереть"]),
-     ("покончил", ["а с собой", " бы с собой", "а бы я с собой"]), ("лучше бы я умер", ["", "ла"]), ("резал", ["а себя", " себя"]), ("устал", ["а жить", " жить"])],
+     ("покончил", ["а с собой", " бы с собой", "а бы я с собой"]), ("лучше бы я умер", ["", "ла"]), ("резал", ["а себя", " себя"]), ("устал", ["а жить", " жить", " от жизни"]), ("вскр", ["ыл вены", "ыла себе вены", "ою вены"]),
+     ("чтоб я сдох", ["", "ла", "нуть"]), ("хочу уснуть и", [" не проснуться", " больше не проснуться"]), ("жизнь", [" не имеет смысла", " больше не имеет никакого смысла"]),
+     ("руки на себя", [" наложу", " наложить"]), ("cut", [" my wrists", "ting my wrists", "ting myself"]), ("no point", [" living", " in living", " in even living"])],
 )  # fmt: skip
 def test_inflected_forms_are_found(root, endings):
     """Gender, case and mood do not hide a phrase."""
@@ -148,7 +151,8 @@ def test_inflected_forms_are_found(root, endings):
      "смотрю в окно", "еду в поезде", "под дождём", "умереть как смешно", "хочу жить", "устала", "надоело", "нет сил", "сил нет, но жить можно", "нет смысла спорить",
      "мне лучше", "всем лучше", "у меня болит голова", "порезала салат", "сам себе хозяин", "вышел из дома", "прыгнул с парашютом", "I want to sleep", "die Sonne",
      "dead tired", "end of my shift", "my own life is good", "self care", "wish you were here", "I don't want to go out", "not worth the money",
-     "wil graag naar huis", "ich will schlafen", "je veux dormir", "quiero comer", "хочу їсти", "777", "1", "...", "а б в г д", "i o u a e"],
+     "wil graag naar huis", "ich will schlafen", "je veux dormir", "quiero comer", "хочу їсти", "устала, но жить можно", "жизнь прекрасна",
+     "режу лук", "прыгнул в бассейн", "умерла со смеху", "порезал палец", "отравилась суши", "утопил телефон", "I want to end my shift", "my phone is dead", "dead end", "777", "1", "...", "а б в г д", "i o u a e"],
 )  # fmt: skip
 def test_ordinary_words_do_not_fire(text):
     """Words that only resemble a phrase, or hold one inside another word, send nothing."""
@@ -180,13 +184,14 @@ def test_the_texts_say_that_a_clinician_has_yet_to_review_them():
 
 
 @pytest.mark.parametrize("country", sorted(TEXTS["country"]))
-def test_every_number_says_how_far_it_was_checked(country):
-    """Each line names the service's own page, whether and against what it was checked, and awaits a reviewer."""
-    for line in TEXTS["country"][country]["lines"]:
+def test_every_number_says_what_it_was_looked_up_in(country):
+    """Each line names the service's own page and what its number was looked up in, and awaits a reviewer."""
+    listed = TEXTS["country"][country]
+    assert country == "INT" or (listed["emergency"] and listed["emergency_against"])
+    for line in listed["lines"]:
         assert line["source"].startswith("https://")
-        assert line["checked"] in {"against a copy of the page or of a public list", "no: from public knowledge"}
-        assert line["against"] if line["checked"].startswith("against") else not line["against"]
-        assert line["reviewed"] is False
+        assert line["against"]
+        assert line["reviewed_by_clinician"] is False
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "RU", "ru-RU", "de", "", None])
