@@ -7,8 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows.notify import locale
-from flows.notify.errors import MessageError
+from flows.notify.errors import MessageError, WordingError
 from flows.notify.policy import Policy
+from flows.notify.templates import LANGUAGES
 from flows.notify.wording import write
 
 _DAY, _TIME = "2026-05-04", "2026-05-04T09:30:00+00:00"
@@ -31,20 +32,23 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "forecast": [
         ({"at": _TIME, "mean": 3.0, "low": 2.0, "high": 4.0, "coverage": 0.8}, {"model": "m", "version": "1"})
     ],
-    "streak": [({"days": 21, **_SPAN}, {})],
-    "compliance": [({"answered": 50, "prompts": 56, "share": 0.893, **_SPAN}, {})],
-    "missed": [({"missed": missed, "of": 8, "since": _TIME}, {}) for missed in (4, 8)],
+    "streak": [({"days": days, **_SPAN}, {}) for days in (7, 21, 22)],
+    "compliance": [({"answered": n, "prompts": n, "share": 0.893, **_SPAN}, {}) for n in (20, 21, 22)],
+    "missed": [({"missed": missed, "of": of, "since": _TIME}, {}) for missed, of in ((4, 4), (5, 8), (21, 21))],
     "reminder": [({"sent": _TIME, "until": _TIME}, {"prompt": "q"})],
 }  # fmt: skip
 """Facts and evidence of every kind; counts are added in every plural form."""
 
 
 def problems(policy: Policy) -> list[str]:
-    """What is wrong with a policy's wording: no forms of a language, a missing kind, a failing template."""
+    """What is wrong with a policy's wording: a language missing or without forms, a kind missing, a bad template."""
     return [str(error) for error in _errors(policy)]
 
 
 def _errors(policy: Policy) -> Iterator[MessageError]:
+    for language in LANGUAGES:
+        if language not in policy.wording:
+            yield WordingError(f"no wording in language {language!r}: people who read it would be told nothing")
     for language, templates in policy.wording.items():
         try:
             locale.of(language)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cached_property
@@ -77,6 +79,10 @@ def draft(report: PersonReport, context: Context, policy: Policy) -> Outcome:
         decisions = decided(seen)
     except PersonError as error:
         return Outcome(report.person, (), (), (str(error),))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        told = f"person {report.person}: {type(error).__name__} in {where.name}; their report or history is damaged"
+        return Outcome(report.person, (), (), (told,))
     skips = tuple(d for d in decisions if isinstance(d, Skip))
     drafts, problems = [], []
     for send in sends(decisions):
@@ -100,14 +106,14 @@ def message_id(person: str, kind: str, subject: str, day: str) -> str:
     return "m" + hashlib.sha256(f"{person}|{kind}|{subject}|{day}".encode()).hexdigest()[:20]
 
 
-def _templates(policy: Policy, language: str) -> dict[str, str]:
+def _templates(policy: Policy, language: str) -> Mapping[str, str]:
     if language not in policy.wording:
         known = ", ".join(sorted(policy.wording))
         raise PersonError(f"no wording in language {language!r}: there is {known}; add one to the policy")
-    return dict(policy.wording[language])
+    return policy.wording[language]
 
 
-def _draft(seen: Seen, templates: dict[str, str], send: Send) -> Draft:
+def _draft(seen: Seen, templates: Mapping[str, str], send: Send) -> Draft:
     report, context, policy, local = seen.report, seen.context, seen.policy, seen.zone
     text = write(
         templates, send.kind, language=context.language, timezone=local, facts=send.facts, evidence=send.evidence

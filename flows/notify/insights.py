@@ -6,11 +6,12 @@ All are pure and see only finite numbers: an index that could not be estimated i
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import cached_property
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ RECENT = timedelta(days=10)
 
 MILESTONES = (7, 14, 21, 28, 42, 56, 84, 112, 168, 252, 365)
 """Days in a row worth a word."""
+
+_DAY = timedelta(days=1)
 
 LEAST_PER_DAY = 3
 """Answers a day needs to have an average of its own."""
@@ -52,17 +55,22 @@ class Seen:
 
     @cached_property
     def answers(self) -> list[tuple[datetime, float]]:
-        """Answers up to now with their local times; what is not a number is no answer."""
-        now, zone, finite = self.context.now, self.zone, math.isfinite
-        return [(at.astimezone(zone), value) for at, value in self.report.series if finite(value) and at <= now]
+        """Answers up to now in order of time; what is not a number is no answer."""
+        now, finite = self.context.now, math.isfinite
+        return sorted([one for one in self.report.series if finite(one[1]) and one[0] <= now], key=itemgetter(0))
 
     @cached_property
     def days(self) -> dict[date, list[float]]:
-        """Answers by local day, days in order."""
-        found: dict[date, list[float]] = defaultdict(list)
-        for at, value in self.answers:
-            found[at.date()].append(value)
-        return dict(sorted(found.items()))
+        """Answers by local day, days in order; looked up by where days end, as most days hold several answers."""
+        times, values = [at for at, _ in self.answers], [value for _, value in self.answers]
+        found: dict[date, list[float]] = {}
+        day, first = times[0].astimezone(self.zone).date() if times else date.min, 0
+        while first < len(times):
+            past = bisect_left(times, _end(self.zone, day), first)
+            if past > first:
+                found[day] = values[first:past]
+            first, day = past, day + _DAY
+        return found
 
     @cached_property
     def means(self) -> dict[date, float]:
@@ -137,21 +145,28 @@ class DayAgainstUsual:
     days: int
 
 
-def last_day(seen: Seen) -> DayAgainstUsual | None:
+def last_day(seen: Seen, without: str | None = None) -> DayAgainstUsual | None:
     """Yesterday's mean against the distribution of earlier day means; None where it cannot be judged.
 
-    The probability is that of a new day at least as far from the usual (prediction by Student's t on day means).
+    `without` is a day (ISO) known not to have been usual. The probability is that of a new day at least as far from
+    the usual (prediction by Student's t on day means).
     """
-    yesterday = seen.today - timedelta(days=1)
-    means = {day: mean for day, mean in seen.means.items() if len(seen.days[day]) >= LEAST_PER_DAY}
-    before = [mean for day, mean in means.items() if day < yesterday]
+    yesterday = seen.today - _DAY
+    if len(seen.days.get(yesterday, ())) < LEAST_PER_DAY:
+        return None
+    odd = date.fromisoformat(without) if without else yesterday
+    full = [day for day, values in seen.days.items() if len(values) >= LEAST_PER_DAY]
+    before = [seen.means[day] for day in full if day < yesterday and day != odd]
     n = len(before)
-    if yesterday not in means or n < 7 or (variance := _variance(before)) <= 0:
+    if n < 7:
+        return None
+    usual, variance = _moments(before)
+    if variance <= 0:
         return None
     error = math.sqrt(variance * (1 + 1 / n))
-    usual, value = _mean(before), means[yesterday]
+    value = seen.means[yesterday]
     p = 2 * float(special.stdtr(n - 1, -abs(value - usual) / error))
-    reach = float(special.stdtrit(n - 1, 0.9)) * error
+    reach = _quantile(n - 1, 0.9) * error
     lo, hi = seen.report.scale
     low, high = max(usual - reach, lo), min(usual + reach, hi)
     return DayAgainstUsual(yesterday, value, len(seen.days[yesterday]), usual, low, high, p, n)
@@ -178,7 +193,7 @@ def recovery(seen: Seen) -> Send | Skip:
     worse = stood_out.facts["value"] > stood_out.facts["usual"]
     if worse != (seen.report.polarity == "negative"):
         return Skip("recovery", "the unusual day was a pleasant one")
-    found = last_day(seen)
+    found = last_day(seen, without=stood_out.facts["day"])
     if found is None or found.day.isoformat() <= stood_out.facts["day"]:
         return Skip("recovery", "no later day to compare with")
     if not found.low <= found.value <= found.high:
@@ -211,24 +226,25 @@ def rhythm(seen: Seen) -> Send | Skip:
 
 def summary(seen: Seen) -> Send | Skip:
     """The last seven full days with the uncertainty of their average, beside the days before."""
-    end = seen.today - timedelta(days=1)
+    end = seen.today - _DAY
     start = end - timedelta(days=6)
-    week = {day: values for day, values in seen.days.items() if start <= day <= end}
-    means = [seen.means[day] for day in week]
-    n = sum(map(len, week.values()))
-    if len(means) < seen.policy.min_days or n < 10:
+    week = [day for day in seen.days if start <= day <= end]
+    n = sum([len(seen.days[day]) for day in week])
+    if len(week) < seen.policy.min_days or n < 10:
         return Skip("summary", "too few answers in the last seven days")
-    value = _mean(means)
-    reach = float(special.stdtrit(len(means) - 1, 0.975)) * math.sqrt(_variance(means) / len(means))
+    means = [seen.means[day] for day in week]
+    value, variance = _moments(means)
+    reach = _quantile(len(means) - 1, 0.975) * math.sqrt(variance / len(means))
     lo, hi = seen.report.scale
     earlier = [mean for day, mean in seen.means.items() if day < start]
     known = len(earlier) >= seen.policy.min_days
+    usual, spread = _moments(earlier) if known else (0.0, 0.0)
     facts = {
-        "start": min(week).isoformat(),
-        "end": max(week).isoformat(),
+        "start": week[0].isoformat(),
+        "end": week[-1].isoformat(),
         "value": _number(value),
-        "usual": _number(_mean(earlier)) if known else None,
-        "differs": known and _welch(means, earlier) < 0.05,
+        "usual": _number(usual) if known else None,
+        "differs": known and _welch(value - usual, variance, len(means), spread, len(earlier)) < 0.05,
     }
     evidence = {
         "n": n,
@@ -264,14 +280,19 @@ def forecast(seen: Seen) -> Send | Skip:
 
 def streak(seen: Seen) -> Send | Skip:
     """Days in a row with at least one answer."""
-    day = seen.today if seen.today in seen.days else seen.today - timedelta(days=1)
-    last, days, n = day, 0, 0
-    while day in seen.days:
-        days, n, day = days + 1, n + len(seen.days[day]), day - timedelta(days=1)
-    if days not in MILESTONES:
+    day = seen.today if seen.today in seen.days else seen.today - _DAY
+    last, row = day, []
+    for there in reversed(seen.days):
+        if there == day:
+            row.append(there)
+            day -= _DAY
+        elif there < day:
+            break
+    if len(row) not in MILESTONES:
         return Skip("streak", "no milestone")
-    facts = {"days": days, "start": (day + timedelta(days=1)).isoformat(), "end": last.isoformat()}
-    return Send("streak", f"streak:{facts['start']}:{days}", facts, {"n": n})
+    facts = {"days": len(row), "start": row[-1].isoformat(), "end": last.isoformat()}
+    n = sum([len(seen.days[there]) for there in row])
+    return Send("streak", f"streak:{facts['start']}:{len(row)}", facts, {"n": n})
 
 
 def compliance(seen: Seen) -> Send | Skip:
@@ -309,6 +330,12 @@ LEVEL_KINDS = frozenset({"change", "trend", "unusual_day", "recovery", "rhythm",
 """Insights about a level, silent below the minimum n."""
 
 
+@lru_cache(maxsize=4096)
+def _end(zone: ZoneInfo, day: date) -> datetime:
+    """When a local day is over, in UTC; a midnight that the clock skips is the moment it does."""
+    return datetime.combine(day + _DAY, time.min, tzinfo=zone).astimezone(UTC)
+
+
 def _day_facts(found: DayAgainstUsual) -> dict[str, Any]:
     numbers = {"value": found.value, "usual": found.usual, "low": found.low, "high": found.high}
     return {"day": found.day.isoformat(), **{name: _number(value) for name, value in numbers.items()}}
@@ -319,18 +346,25 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _variance(values: Sequence[float]) -> float:
+def _moments(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and variance (ddof 1) of at least two values."""
     middle = _mean(values)
-    return math.fsum([(value - middle) ** 2 for value in values]) / (len(values) - 1)
+    return middle, math.fsum([(value - middle) * (value - middle) for value in values]) / (len(values) - 1)
 
 
-def _welch(a: Sequence[float], b: Sequence[float]) -> float:
+@lru_cache(maxsize=4096)
+def _quantile(freedom: int, share: float) -> float:
+    """Of Student's t; there are few lengths of weeks."""
+    return float(special.stdtrit(freedom, share))
+
+
+def _welch(gap: float, variance_a: float, n_a: int, variance_b: float, n_b: int) -> float:
     """Two-sided p of Welch's t-test (1947) for a difference of means; 1 where neither varies."""
-    u, v = _variance(a) / len(a), _variance(b) / len(b)
+    u, v = variance_a / n_a, variance_b / n_b
     if u + v == 0:
         return 1.0
-    freedom = (u + v) ** 2 / (u * u / (len(a) - 1) + v * v / (len(b) - 1))
-    return 2 * float(special.stdtr(freedom, -abs(_mean(a) - _mean(b)) / math.sqrt(u + v)))
+    freedom = (u + v) ** 2 / (u * u / (n_a - 1) + v * v / (n_b - 1))
+    return 2 * float(special.stdtr(freedom, -abs(gap) / math.sqrt(u + v)))
 
 
 def _span(seen: Seen) -> tuple[str, str]:

@@ -39,7 +39,7 @@ def picture(seen: Seen, send: Send, title: str) -> Chart | None:
         days=days,
         lo=lo,
         hi=hi,
-        answers=[(x, value) for at, value in seen.answers if (x := _x(at, start)) >= 0],
+        answers=[(x, value) for at, value in seen.answers if (x := _x(at.astimezone(seen.zone), start)) >= 0],
         means=[((day - start).days + 0.5, seen.means[day]) for day in shown],
         usual=_usual(seen, send),
         shift=_shift(seen, send, start),

@@ -49,6 +49,23 @@ _COOLDOWN_DAYS = {
 }
 
 
+_LEAST = {
+    "per_day": 0,
+    "insights_per_day": 0,
+    "repeat_days": 0,
+    "min_answers": 1,
+    "min_days": 2,
+    "forecast_answers": 1,
+    "unusual_p": 0,
+    "rhythm_share": 0,
+    "reminder_after": 0,
+    "reminder_left": 0,
+    "missed_in_a_row": 1,
+    "missed_among": 1,
+}
+"""Lowest value of every number in a policy: an average's uncertainty takes two days."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """Rules for one person's messages.
@@ -108,8 +125,11 @@ class Policy:
     wording: Mapping[str, Mapping[str, str]] = field(default_factory=shipped)
 
     def __post_init__(self) -> None:
-        """Refuse quiet hours that are no times, and kinds nobody writes."""
+        """Refuse quiet hours that are no times, limits that are none, and kinds nobody writes."""
         _ = self.quiet
+        for name, least in _LEAST.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} of a policy is at least {least}, not {getattr(self, name)}")
         if unknown := [kind for kind in self.order if kind not in KINDS]:
             raise ValueError(f"a policy cannot order {unknown}: one of {', '.join(KINDS)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from flows.notify import locale
 from flows.notify.check import problems
-from flows.notify.context import zone
+from flows.notify.context import Told, zone
 from flows.notify.deliver import draft
 from flows.notify.errors import MessageError, PersonError, TooLongError, WordingError
 from flows.notify.policy import KINDS, Policy
@@ -66,8 +67,16 @@ def test_a_missing_translation_is_named():
 
 def test_a_language_without_forms_is_refused_with_its_policy():
     """Words in a language whose plural forms nobody wrote are caught when the policy is registered."""
-    policy = replace(Policy(), wording={"de": Policy().wording["en"]})
+    policy = replace(Policy(), wording={**Policy().wording, "de": Policy().wording["en"]})
     assert problems(policy) == ["no forms for language 'de': one of en, ru"]
+
+
+def test_a_policy_without_a_language_of_the_bots_is_refused():
+    """People who read it would be told nothing: said when the policy is registered, and again in a cycle."""
+    policy = replace(Policy(), wording={"en": Policy().wording["en"]})
+    assert problems(policy) == ["no wording in language 'ru': people who read it would be told nothing"]
+    (problem,) = draft(STEADY.report, replace(STEADY.context, language="ru"), policy).problems
+    assert "no wording in language 'ru'" in problem
 
 
 def test_the_shipped_policy_has_no_problem():
@@ -84,6 +93,25 @@ def test_a_person_without_timezone_is_named(timezone):
     outcome = draft(STEADY.report, replace(STEADY.context, timezone=timezone), Policy())
     assert outcome.drafts == ()
     assert "timezone" in outcome.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("report", "context"),
+    [
+        ({}, {"told": [Told("unusual_day", "x", STEADY.context.now - timedelta(days=1), {})]}),
+        ({"series": ((STEADY.context.now, "7"),) * 40}, {}),
+        ({"scale": (1.0,)}, {}),
+        ({"series": ((None, 3.0),) * 40}, {}),
+    ],
+)
+def test_a_damaged_report_or_history_is_named_without_what_is_in_it(report, context):
+    """Something nobody foresaw about one person: no message, who and where it failed, and none of their answers."""
+    outcome = draft(replace(STEADY.report, **report), replace(STEADY.context, **context), Policy())
+    assert outcome.drafts == ()
+    (problem,) = outcome.problems
+    assert problem.startswith(f"person {STEADY.report.person}: ")
+    assert "damaged" in problem
+    assert "7" not in problem
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

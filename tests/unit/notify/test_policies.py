@@ -25,9 +25,22 @@ def test_a_policy_survives_the_registry():
     assert Policy.from_json(policy.to_json()).digest == policy.digest != Policy().digest
 
 
-@pytest.mark.parametrize("text", ['{"nope": 1}', '{"order": ["horoscope"]}', '{"quiet_from": "late"}', "[]", "{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"nope": 1}',
+        '{"order": ["horoscope"]}',
+        '{"quiet_from": "late"}',
+        '{"min_days": 1}',
+        '{"per_day": -1}',
+        '{"per_day": "2"}',
+        '{"unusual_p": NaN}',
+        "[]",
+        "{",
+    ],
+)
 def test_a_policy_nobody_can_follow_is_refused(text):
-    """Unknown fields and kinds, times that are none, and what is no policy at all."""
+    """Unknown fields and kinds, times and limits that are none, and what is no policy at all."""
     with pytest.raises((ValueError, TypeError)):
         Policy.from_json(text)
 
