@@ -217,10 +217,13 @@ def context_of(store: Store, person: Person, ahead: Forecast | None, policy: Pol
 
 
 def told_before(store: Store, person: str, now: datetime, policy: Policy) -> list[Told]:
-    """Messages to a person before `now`, as far back as the policy remembers."""
+    """Messages to a person before `now`, as far back as the policy remembers; what came too late was not told."""
     found = store.messages.recent(person, now - timedelta(days=policy.repeat_days))
+    missed = store.outbox.missed(person, now)
     return [
-        Told(m.kind, str(m.evidence.get("subject", "")), m.created_at, m.facts) for m in found if m.created_at < now
+        Told(m.kind, str(m.evidence.get("subject", "")), m.created_at, m.facts)
+        for m in found
+        if m.created_at < now and m.message_id not in missed
     ]
 
 

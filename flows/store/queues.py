@@ -189,6 +189,15 @@ class Outbox:
         row = self._db.row("SELECT * FROM outbox WHERE key = ?", (key,))
         return None if row is None else _outgoing(row)
 
+    def missed(self, person: str, now: datetime) -> set[str]:
+        """Keys of what was queued for a person and had not been sent when it became too late, before `now`."""
+        rows = self._db.rows(
+            "SELECT key FROM outbox WHERE person = ? AND expires_at <= ?"
+            " AND state IN ('waiting', 'expired', 'cancelled')",
+            (person, micros(now)),
+        )
+        return {row[0] for row in rows}
+
     def delivered_counts(self) -> dict[str, int]:
         """Number of messages delivered, by kind."""
         rows = self._db.rows("SELECT kind, COUNT(*) FROM outbox WHERE state = 'sent' GROUP BY kind ORDER BY kind")

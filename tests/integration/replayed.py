@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from clearml_utils import flow
 from flows.analyse.flow import _due
 from flows.analyse.frame import build_frame, schema_of
 from flows.analyse.indices import indices
@@ -121,6 +122,12 @@ class Replayed:
             self.model = fit_model(beeps, frame.data_hash, negative=True)
         return Analysis(self.survey.name, self.survey.version, target, frame.data_hash, frame.data, frame.quality, table, reports)  # fmt: skip
 
+    def deliver(self, now: datetime) -> None:
+        """Everything queued has arrived."""
+        with self.store.transaction():
+            for one in self.store.outbox.due(now, 10_000):
+                self.store.outbox.close(one.key, "sent", now)
+
     def ahead(self, analysis: Analysis, now: datetime) -> list[Forecast]:
         """Everybody's next beep, once there is a model."""
         if self.model is None:
@@ -132,15 +139,53 @@ class Replayed:
         return forecast_next(self.model, self._beeps, nexts, last, model_id="model-1", version=1)
 
 
-def replay(study: Replay, store: Store, home: Path, *, most: int | None = None) -> tuple[Replayed, list[Notified]]:
-    """Go through a study, or its first `most` days, with the product's notify flow once a day."""
-    from flows.notify.flow import notify
+Cycle = Callable[[Analysis, list[Forecast], datetime], Notified]
 
+
+def replay(
+    study: Replay, store: Store, home: Path, *, most: int | None = None, one_run: bool = False
+) -> tuple[Replayed, list[Notified]]:
+    """Go through a study, or its first `most` days, with the product's notify flow once a day.
+
+    `one_run` calls the flow's own steps, all days in one flow run: of hundreds of days, most of the time went to
+    the bookkeeping of hundreds of flow runs.
+    """
     world = Replayed(study, store, SharedClock(home))
+    if one_run:
+        days = flow(name="replayed-days", capture="none")(lambda: _days(world, _steps(store, home), most))
+        return world, days()
+    return world, _days(world, _notify, most)
+
+
+def _days(world: Replayed, cycle: Cycle, most: int | None) -> list[Notified]:
     counts: list[Notified] = []
     for now in list(world.cycles())[:most]:
         world.live_until(now)
         analysis = world.analysed(now)
         if analysis is not None:
-            counts.append(notify(analysis, world.ahead(analysis, now)))
-    return world, counts
+            counts.append(cycle(analysis, world.ahead(analysis, now), now))
+            world.deliver(now)
+    return counts
+
+
+def _notify(analysis: Analysis, ahead: list[Forecast], now: datetime) -> Notified:
+    from flows.notify.flow import notify
+
+    return notify(analysis, ahead)
+
+
+def _steps(store: Store, home: Path) -> Cycle:
+    """What `notify` does, without a task run for each step."""
+    from flows.notify import flow as steps
+    from flows.settings import load
+
+    settings = load()
+
+    def cycle(analysis: Analysis, ahead: list[Forecast], now: datetime) -> Notified:
+        chosen = steps.choose_policies.fn(settings.database, settings.project, now)
+        policies = chosen.limited(settings.messages_per_day)
+        outcomes = steps.write_messages.fn(analysis, ahead, policies, settings.database, now)
+        sent = steps.deliver.fn(outcomes, analysis, ahead, policies, settings.database)
+        return steps._counted(outcomes, sent)
+
+    return cycle
