@@ -32,7 +32,7 @@ from scipy import stats
 from flows.analyse.daily import WIDTH, Days, Floats, Ints, Stretch, daily, inertia, moved_on
 from flows.analyse.report import ChangePoint, Estimate, Trend
 
-CHANGE_ALPHA = 0.042
+CHANGE_ALPHA = 0.045
 """Share of stable people who are ever told of a change, at most."""
 TREND_ALPHA = 0.005
 """Share of stable people who are ever told of a trend, at most."""

@@ -117,25 +117,6 @@ def test_a_cycle_is_kept_queued_once_and_reproduced_bit_by_bit(home, store):
     assert len(store.messages.all()) == counted.sent
 
 
-def test_what_never_arrived_is_told_again(home, store):
-    """The bot was away until the quiet hours: the next day's cycle tells the change anew; `why` reproduces both."""
-    from flows.notify.flow import notify
-
-    people = enrol(store, 1)
-    analysis = analysed(store, people)
-    notify(analysis, [])
-    SharedClock(home).set(NOW + timedelta(days=1))
-    notify(analysis, [])
-    first, again = store.messages.all()
-    assert (first.kind, first.facts) == (again.kind, again.facts)
-    assert first.kind == "change"
-    store.outbox.close(again.message_id, "sent", NOW + timedelta(days=1))
-    SharedClock(home).set(NOW + timedelta(days=2))
-    notify(analysis, [])
-    assert [m.kind for m in store.messages.all()].count("change") == 2
-    assert all("Reproduced bit by bit" in why(m.message_id) for m in store.messages.all())
-
-
 def test_an_altered_text_is_not_called_reproduced(home, store):
     """`why` compares what was sent with what comes out, and says so where they differ."""
     from flows.notify.flow import notify
