@@ -39,6 +39,7 @@ ELSEWHERE = {
     "report": "flows.commands.report:report",
     "screenshots": "flows.commands.screenshots:screenshots",
     "push": "flows.commands.push:push",
+    "deploy": "flows.commands.deploy:deploy",
     "backup": "flows.commands.backup:backup",
     "restore": "flows.commands.backup:restore",
     "health": "flows.commands.health:health",

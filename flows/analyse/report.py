@@ -165,9 +165,12 @@ class PersonReport:
     series: tuple[tuple[datetime, float], ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Analysis:
     """One run of the analysis over one study.
+
+    Not a dataclass and without a `__dict__`: of those Prefect writes every field of a flow's parameters into its
+    database as JSON, here everybody's answers, and looks through every value of every person at each call. Of this one
+    it keeps the name, and hands it on as it is.
 
     Attributes
     ----------
@@ -185,11 +188,18 @@ class Analysis:
         One report per person, in the order of `indices`.
     """
 
-    study: str
-    survey_version: str
-    target: str
-    data_hash: str
-    frame: pd.DataFrame
-    quality: pd.DataFrame
-    indices: pd.DataFrame
-    reports: tuple[PersonReport, ...]
+    __slots__ = ("data_hash", "frame", "indices", "quality", "reports", "study", "survey_version", "target")
+
+    def __init__(
+        self,
+        study: str,
+        survey_version: str,
+        target: str,
+        data_hash: str,
+        frame: pd.DataFrame,
+        quality: pd.DataFrame,
+        indices: pd.DataFrame,
+        reports: tuple[PersonReport, ...],
+    ) -> None:
+        self.study, self.survey_version, self.target, self.data_hash = study, survey_version, target, data_hash
+        self.frame, self.quality, self.indices, self.reports = frame, quality, indices, reports

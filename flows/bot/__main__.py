@@ -13,6 +13,8 @@ from telegram.error import TelegramError
 
 from flows import settings as configuration
 from flows.bot.process import BotProcess
+from flows.bot.watch import Watch
+from flows.clients import alerts
 from flows.clients.events import Events
 from flows.clients.telegram import TelegramSettingsError
 from flows.clock import SharedClock
@@ -31,7 +33,11 @@ async def serve(settings: configuration.Settings) -> None:
             loop.add_signal_handler(asked, process.stop)
         mode = "polling" if settings.webhook_url is None else "webhook"
         said = {"service": "bot", "pid": os.getpid(), "mode": mode, "urls": {"telegram": settings.telegram_url}}
-        await process.run(lambda username: print(json.dumps({**said, "username": username}), flush=True))
+        watch = asyncio.create_task(Watch(store, alerts.channels(settings)).run())
+        try:
+            await process.run(lambda username: print(json.dumps({**said, "username": username}), flush=True))
+        finally:
+            watch.cancel()
 
 
 def main() -> int:

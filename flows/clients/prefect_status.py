@@ -71,31 +71,33 @@ class PrefectStatus:
                 found.setdefault(run["deployment_id"], (now - due).total_seconds())
         return found
 
-    def last_ended(self, deployment: str) -> tuple[str, str] | None:
-        """State type and id of the deployment's last finished run; None before the first."""
-        body = {
-            "flow_runs": {"state": {"type": {"any_": _ENDED}}},
-            "deployments": {"id": {"any_": [deployment]}},
-            "sort": "END_TIME_DESC",
-            "limit": 1,
-        }
-        runs = self._ask("flow_runs/filter", body)
-        return (runs[0]["state"]["type"], runs[0]["id"]) if runs else None
+    def last_ended(self, deployment: str, since: datetime | None = None) -> tuple[str, str] | None:
+        """State type and id of the deployment's last finished run; None before the first.
+
+        A run that did not complete after `since` comes before a later one that did: its failure was not told yet.
+        """
+        asked: list[dict[str, Any]] = [{"state": {"type": {"any_": _ENDED}}}]
+        if since is not None:
+            asked.insert(0, {"state": {"type": {"any_": _ENDED[1:]}}, "end_time": {"after_": _iso(since)}})
+        for runs in asked:
+            where = {"flow_runs": runs, "deployments": {"id": {"any_": [deployment]}}}
+            for run in self._ask("flow_runs/filter", {**where, "sort": "END_TIME_DESC", "limit": 1}):
+                return run["state"]["type"], run["id"]
+        return None
 
     def ended(self, states: list[str], since: datetime) -> int:
         """Flow runs that ended in one of `states` since a time."""
         where = {"state": {"type": {"any_": states}}, "end_time": {"after_": _iso(since)}}
         return int(self._ask("flow_runs/count", {"flow_runs": where}))
 
-    def worker_silence(self, now: datetime) -> float | None:
-        """Seconds since the liveliest worker of the pool was heard; None where there never was one."""
+    def worker_silence(self, now: datetime) -> dict[str, float]:
+        """Worker of the pool -> seconds since it was heard."""
         self.calls += 1
         answer = self._http.post(f"work_pools/{self._pool}/workers/filter", json={"limit": _PAGE})
         if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        beats = [one["last_heartbeat_time"] for one in answer.raise_for_status().json()]
-        heard = [datetime.fromisoformat(beat) for beat in beats if beat]
-        return (now - max(heard)).total_seconds() if heard else None
+            return {}
+        found = {one["name"]: one["last_heartbeat_time"] for one in answer.raise_for_status().json()}
+        return {name: (now - datetime.fromisoformat(beat)).total_seconds() for name, beat in found.items() if beat}
 
 
 def _iso(at: datetime) -> str:

@@ -14,13 +14,18 @@ from rich.table import Table
 from flows import settings as product
 
 
-def health(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False) -> None:  # noqa: FBT002 - typer's
+def health(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,  # noqa: FBT002 - typer's
+    only: Annotated[
+        list[str] | None, typer.Option(help="Judge by this kind of trouble alone (bot, worker, ...); may be repeated.")
+    ] = None,
+) -> None:
     """Look at everything once; exit 0 if nothing is wrong, 1 if something is."""
     from flows.commands.metrics import observe
     from flows.monitor.checks import problems
 
     seen = observe(product.load())
-    found = problems(seen)
+    found = [problem for problem in problems(seen) if not only or problem.key.partition(":")[0] in only]
     if as_json:
         print(json.dumps({"healthy": not found, "numbers": seen.numbers(), "problems": [vars(p) for p in found]}))
         raise typer.Exit(1 if found else 0)

@@ -86,7 +86,7 @@ def require_sole_worker(environment: Mapping[str, str], pool: str, name: str) ->
 
 
 def deploy_all(environment: Mapping[str, str], log: Path) -> None:
-    """`prefect --no-prompt deploy --all` from the folder of `prefect.yaml`.
+    """`prefect --no-prompt deploy --all` from the folder of `prefect.yaml`, and the automations beside it.
 
     Raises
     ------
@@ -98,6 +98,22 @@ def deploy_all(environment: Mapping[str, str], log: Path) -> None:
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
         raise ServiceError(f"prefect deploy --all failed ({done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}")
+    automate(environment)
+
+
+def automate(environment: Mapping[str, str]) -> None:
+    """Make what `deployments/automations` describes, or renew it: an automation is known by its name."""
+    import yaml
+
+    with client(environment) as prefect:
+        for path in sorted((ROOT / "deployments" / "automations").glob("*.yaml")):
+            wanted = yaml.safe_load(path.read_text())
+            same = {"automations": {"name": {"any_": [wanted["name"]]}}}
+            known = prefect.post("automations/filter", json=same).raise_for_status().json()
+            if known:
+                prefect.put(f"automations/{known[0]['id']}", json=wanted).raise_for_status()
+            else:
+                prefect.post("automations/", json=wanted).raise_for_status()
 
 
 def drop_waiting(environment: Mapping[str, str]) -> int:

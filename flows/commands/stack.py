@@ -23,6 +23,7 @@ from flows.commands.processes import Child, Interruption, await_http, await_line
 from flows.settings import Settings
 
 WORK_POOL = "moodflow"
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 _CLIENTS = ("bot", "worker")
 
 
@@ -251,6 +252,9 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # a run's place under a deployment's limit outlives the server that gave it away: kept in memory, as by default,
+        # it would never be free again after a restart, and the flow would never run again
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "PREFECT_LOGGING_LEVEL": environment.get("PREFECT_LOGGING_LEVEL", "WARNING"),
     }
     stack.urls["Prefect"] = address

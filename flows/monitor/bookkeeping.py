@@ -1,4 +1,4 @@
-"""The account of due slots that the store keeps between looks (pure): up to where, and what the last one said."""
+"""What the store keeps between looks (pure): when the last one was, up to where slots are accounted for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 from flows.monitor.observation import SlotsSeen
 from flows.monitor.slots import Slot
+
+LOOKED = "looked"
+"""Fact in the store: when the monitor looked last, in seconds of the machine's clock."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.monitor.drift import COVERAGE, ERROR
-from flows.monitor.observation import ClearmlSeen, Observation, PrefectSeen, StoreSeen
+from flows.monitor.observation import COVERAGE, ERROR, ClearmlSeen, Observation, PrefectSeen, StoreSeen
 
+_FORGOTTEN = 86400.0
+"""After a day of silence a worker was taken away, and is no news."""
+_DRAWN = re.compile(r"\w+ [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A name Prefect draws for a worker that is given none: the next start of the same service bears another."""
 _FORECASTS = {
     ERROR: "forecasts since training miss by more than in the backtest",
     COVERAGE: "80% intervals since training do not hold 80% of answers",
@@ -21,6 +25,7 @@ class Limits:
     late: float = 600
     worker_silent: float = 120
     bot_silent: float = 120
+    monitor_silent: float = 1800
     sheet_lag: float = 1800
     outbox_age: float = 600
     inbox_waiting: float = 1000
@@ -83,11 +88,25 @@ def _prefect(seen: PrefectSeen, limits: Limits) -> Iterator[Problem]:
         yield Problem(
             "worker", f"no worker was heard for {_ago(seen.worker_silent_s)}", "start the worker's service again"
         )
+    else:  # others go on, at less than the strength that was planned
+        for name, silent in seen.workers.items():
+            if limits.worker_silent < silent < _FORGOTTEN and not _DRAWN.fullmatch(name):
+                yield Problem(
+                    f"worker:{name}",
+                    f"worker {name} was not heard for {_ago(silent)}",
+                    "start its service again; one taken away for good: delete it in the Prefect UI",
+                )
 
 
 def _store(seen: StoreSeen, limits: Limits) -> Iterator[Problem]:
     if seen.bot_silent_s is not None and seen.bot_silent_s > limits.bot_silent:
         yield Problem("bot", f"the bot has not heard Telegram for {_ago(seen.bot_silent_s)}", "look at the bot's log")
+    if seen.monitor_silent_s is not None and seen.monitor_silent_s > limits.monitor_silent:
+        yield Problem(
+            "monitor",
+            f"the monitor has not looked for {_ago(seen.monitor_silent_s)}",
+            "is Prefect's server up, and a worker? `moodflow health`",
+        )
     if seen.sheet_lag_s > limits.sheet_lag:
         yield Problem(
             "sheet", f"the Sheet is {_ago(seen.sheet_lag_s)} behind", "look at the last collect run; is the Sheet full?"

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from flows.analyse.drift import ItemDrift
 from flows.forecast.outcome import Health
-
-ERROR, COVERAGE = "forecast error", "interval coverage"
-"""Names under which forecasts that turn out badly stand among what drifts."""
+from flows.monitor.observation import COVERAGE, ERROR
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import math
 import os
 import shutil
 import sqlite3
@@ -24,7 +26,7 @@ from flows.clients.prefect_status import PrefectStatus, day_before
 from flows.clock import SharedClock
 from flows.forecast.outcome import Health
 from flows.monitor.alerts import Alerting, Pace, decide, delivered
-from flows.monitor.bookkeeping import Account
+from flows.monitor.bookkeeping import LOOKED, Account
 from flows.monitor.checks import Limits, Problem, problems
 from flows.monitor.drift import assess
 from flows.monitor.observation import ClearmlSeen, DeploymentSeen, Observation, PrefectSeen, StoreSeen
@@ -65,14 +67,15 @@ def monitor(limits: dict[str, float] | None = None, per_hour: int = 12) -> dict[
         `problems`: keys of everything wrong now; `told`: notices delivered; `waiting`: notices a channel did not take.
     """
     settings = configuration.load()
-    levels = Limits(**(limits or {}))
+    levels = Limits(**{**(limits or {}), "monitor_silent": math.inf})  # it looks now; others watch whether it does
+    begun = time.time()
     seen: Any = look(settings, Patience(unended=timedelta(seconds=levels.slot_open)))
     found = problems(seen, levels)
     record = current_record()
     record.values({**seen.numbers(), "problems": len(found)})
     for problem in found:
         record.text(f"{problem.key}: {problem.what}", "warning")
-    told: Any = tell(settings, seen, found, Pace(per_hour=per_hour))
+    told: Any = tell(settings, seen, found, Pace(per_hour=per_hour), begun)
     return {"problems": [problem.key for problem in found], **told}
 
 
@@ -149,7 +152,7 @@ def observe(settings: Settings, *, settle: bool = False) -> Observation:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Observation(
         at=SharedClock(settings.home).now(),
-        prefect=_prefect(os.environ.get("PREFECT_API_URL") or _prefect_address()),
+        prefect=_prefect(os.environ.get("PREFECT_API_URL") or _prefect_address(), _looked(settings)),
         store=_store(settings),
         clearml=_clearml(settle=settle),
         disk_free_mb=shutil.disk_usage(settings.home).free / 2**20,
@@ -163,7 +166,17 @@ def _prefect_address() -> str:
     return str(PREFECT_API_URL.value() or "")
 
 
-def _prefect(address: str) -> PrefectSeen | None:
+def _looked(settings: Settings) -> datetime | None:
+    """When the monitor looked last; None where it never did or the store cannot be read."""
+    try:
+        with Store.open(settings.database) as store:
+            at = store.facts.get(LOOKED)
+    except (StoreError, sqlite3.Error, OSError):
+        return None
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def _prefect(address: str, looked: datetime | None) -> PrefectSeen | None:
     if not address:
         return None
     now = datetime.now(UTC)
@@ -172,7 +185,7 @@ def _prefect(address: str) -> PrefectSeen | None:
         late = asking.overdue(now)
         seen = []
         for number, name in sorted(asking.deployments().items(), key=lambda item: item[1]):
-            last = asking.last_ended(number) or (None, "")
+            last = asking.last_ended(number, looked) or (None, "")
             seen.append(DeploymentSeen(name, late.get(number, 0.0), last[0], last[1]))
         since = day_before(now)
         return PrefectSeen(
@@ -192,12 +205,13 @@ def _store(settings: Settings) -> StoreSeen | None:
         with Store.open(settings.database) as store:
             heard: Mapping[str, Any] | None = store.facts.get("heard")
             seen = vitals(store.database, heard["real"] if heard else None, SharedClock(settings.home).now())
+            looked = store.facts.get(LOOKED)
             turned_out = store.facts.get(HEALTH)
             drifted = (*(store.facts.get(DRIFT) or ()), *_badly(turned_out))
             slots = tuple(Account.of_dict(one).seen() for one in (store.facts.get(SLOTS) or {}).values())
     except (StoreError, sqlite3.Error, OSError):
         return None
-    silent = None if seen.bot_heard is None else time.time() - seen.bot_heard
+    silent, unlooked = (None if at is None else time.time() - at for at in (seen.bot_heard, looked))
     return StoreSeen(
         silent,
         seen.sheet_lag_s,
@@ -207,6 +221,7 @@ def _store(settings: Settings) -> StoreSeen | None:
         seen.messages_1d,
         drifted,
         slots,
+        unlooked,
     )
 
 
@@ -230,16 +245,19 @@ def _clearml(*, settle: bool) -> ClearmlSeen | None:
 
 
 @task(name="tell", capture="none")
-def tell(settings: Settings, seen: Observation, found: tuple[Problem, ...], pace: Pace) -> dict[str, int]:
+def tell(settings: Settings, seen: Observation, found: tuple[Problem, ...], pace: Pace, begun: float) -> dict[str, int]:
     """Decide what the operators are told, keep it, then deliver; what is not taken waits for the next look.
 
-    Where the store cannot be read nothing can be kept: the trouble is told without a memory.
+    Where the store cannot be read nothing can be kept: the trouble is told without a memory. Two looks at a time (one
+    by its schedule, one by an event, on two workers) tell one after the other: nothing is told twice.
     """
     channels = alerts.channels(settings)
     if seen.store is None:
         state = decide(Alerting(), found, seen, channels, pace)
         return _deliver(state, channels, keep=lambda _: None)
-    with Store.open(settings.database) as store:
+    with (settings.home / "alerting.lock").open("a") as held, Store.open(settings.database) as store:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        store.facts.set(LOOKED, begun)
         before = Alerting.of(store.facts.get(STATE))
         state = decide(before, found, seen, channels, pace)
         store.facts.set(STATE, state.as_dict())

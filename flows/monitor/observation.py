@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+ERROR, COVERAGE = "forecast error", "interval coverage"
+"""Names under which forecasts that turn out badly stand among what drifts."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,21 @@ class PrefectSeen:
 
     Attributes
     ----------
-    worker_silent_s
-        Seconds since the liveliest worker of the pool was heard; None where no worker ever registered.
+    workers
+        Worker of the pool -> seconds since it was heard.
     completed, failed
         Flow runs that ended so in the last day.
     """
 
     deployments: tuple[DeploymentSeen, ...]
-    worker_silent_s: float | None
+    workers: Mapping[str, float]
     completed: int = 0
     failed: int = 0
+
+    @property
+    def worker_silent_s(self) -> float | None:
+        """Seconds since the liveliest worker was heard; None where no worker ever registered."""
+        return min(self.workers.values(), default=None)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ class StoreSeen:
         Received, and delivered, in the last day.
     drifted
         Targets whose answers or errors drift, as the drift test last said.
+    monitor_silent_s
+        Since the monitor last looked; None where it never did.
     slots
         Deployments whose slots are accounted for, with the last account of each.
     """
@@ -86,6 +97,7 @@ class StoreSeen:
     messages: int = 0
     drifted: tuple[str, ...] = ()
     slots: tuple[SlotsSeen, ...] = ()
+    monitor_silent_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,8 @@ class Observation:
             }
             if self.store.bot_silent_s is not None:
                 out["bot_silent_s"] = self.store.bot_silent_s
+            if self.store.monitor_silent_s is not None:
+                out["monitor_silent_s"] = self.store.monitor_silent_s
         if self.clearml is not None:
             out |= {
                 "spool_waiting": self.clearml.spool_waiting,

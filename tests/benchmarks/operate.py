@@ -4,7 +4,8 @@ One local stack (Prefect on SQLite, embedded ClearML, local Telegram and Sheets)
 people, trains the model (`first_cycle_s_100`); training for more people is the analysis benchmark's. Then, for every
 size, people are enrolled and given 30 answers each straight through the store, not by taps, and a cycle runs in a
 process of its own: it writes what the Sheet lacks, reads all of it, analyses, forecasts and decides about everybody.
-`MOODFLOW_BENCH_PEOPLE=100,1000` limits it. Sizes are run once: a run is long.
+`MOODFLOW_BENCH_PEOPLE=100,1000` limits it; with `MOODFLOW_BENCH_HOME` the stack's state is kept there, and the next
+size can be measured later, in a piece of its own. Sizes are run once: a run is long.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +26,7 @@ import numpy as np
 from flows.commands.stack import Ports, running
 from flows.settings import Settings
 from flows.store import Response, Store
-from tests.benchmarks.figures import write
+from tests.benchmarks.figures import BUILD, write
 
 ANSWERS = 30
 SIZES = (100, 1000, 10_000)
@@ -33,27 +35,48 @@ SIZES = (100, 1000, 10_000)
 def main() -> None:
     """Measure every size, then the growth from one to the next."""
     sizes = [int(n) for n in os.environ.get("MOODFLOW_BENCH_PEOPLE", "").split(",") if n] or [*SIZES]
+    kept = os.environ.get("MOODFLOW_BENCH_HOME")
     figures: dict[str, float | int | str] = {"answers_per_person": ANSWERS, "cores": os.cpu_count() or 0}
+    if kept and (BUILD / "operate.json").exists():  # what earlier pieces measured
+        figures |= json.loads((BUILD / "operate.json").read_text())
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder) / "home", _env_file=None)
-        fill(settings, 0, sizes[0])
-        with running(settings, Ports(), strict_ports=False) as stack:
-            environment = stack.full_environment | {"MOODFLOW_SHEETS_PER_MINUTE": "100000"}
-            figures[f"first_cycle_s_{sizes[0]}"] = one_cycle(environment, sizes[0])["wall"]
-            for before, people in pairwise([0, *sizes]):
-                if before:
-                    fill(settings, before, people)
-                else:
-                    answer_again(settings)
-                got = one_cycle(environment, people)
-                print(people, got, flush=True)
-                figures[f"cycle_s_{people}"] = got.pop("wall")
-                figures |= {f"{name}_{people}": value for name, value in got.items()}
-    for small, large in pairwise(sizes):
+        settings = Settings(home=Path(kept or folder) / "home", _env_file=None)
+        figures |= cycles(settings, sizes)
+    known = [size for size in SIZES if f"cycle_s_{size}" in figures]
+    for small, large in pairwise(known):
         ratio = float(figures[f"cycle_s_{large}"]) / float(figures[f"cycle_s_{small}"])
         figures[f"growth_{small}_{large}"] = float(np.log(ratio) / np.log(large / small))
-    figures |= dask()
-    write("operate", figures)
+    write("operate", figures | dask())
+
+
+def cycles(settings: Settings, sizes: Sequence[int]) -> dict[str, float]:
+    """One stack that grows to each size, and a cycle at each."""
+    figures: dict[str, float] = {}
+    there = enrolled(settings)
+    if not there:
+        fill(settings, 0, sizes[0])
+    with running(settings, Ports(), strict_ports=False) as stack:
+        environment = stack.full_environment | {"MOODFLOW_SHEETS_PER_MINUTE": "100000"}
+        if not there:
+            figures[f"first_cycle_s_{sizes[0]}"] = one_cycle(environment, sizes[0])["wall"]
+        for before, people in pairwise([there, *sizes]):
+            if before in {0, people}:
+                answer_again(settings)
+            else:
+                fill(settings, before, people)
+            got = one_cycle(environment, people)
+            print(people, got, flush=True)
+            figures[f"cycle_s_{people}"] = got.pop("wall")
+            figures |= {f"{name}_{people}": value for name, value in got.items()}
+    return figures
+
+
+def enrolled(settings: Settings) -> int:
+    """How many people an earlier piece of the measurement left."""
+    if not settings.database.exists():
+        return 0
+    with Store.open(settings.database) as store:
+        return len(store.people.list())
 
 
 def one_cycle(environment: dict[str, str], people: int) -> dict[str, float]:
@@ -106,30 +129,36 @@ def fill(settings: Settings, before: int, people: int) -> None:
                 )  # fmt: skip
 
 
-def _many_means(seed: int) -> float:
-    """One person's worth of work for Dask: a bootstrap of an inertia."""
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=60)
-    picks = rng.integers(0, 59, (2000, 59))
-    left, right = values[:-1][picks], values[1:][picks]
-    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(left, right, strict=True)]))
-
-
 def dask() -> dict[str, float]:
-    """Wall time of 200 people's bootstraps on one and on two Dask worker processes."""
+    """Wall time of the indices of 4,000 people here, and on one and on two Dask worker processes."""
     from distributed import Client, LocalCluster
 
-    found = {}
-    for workers in (1, 2):
-        with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
-            Client(cluster) as client,
-        ):
-            client.gather(client.map(_many_means, range(workers), pure=False))
-            begun = time.perf_counter()
-            client.gather(client.map(_many_means, range(200), pure=False))
-            found[f"dask_{workers}_s"] = time.perf_counter() - begun
+    from flows.analyse.indices import indices
+    from flows.clients.workers import workers
+    from tests.benchmarks.analysis import people
+
+    panel = people(4000)
+    indices(people(50))  # imports are not what is measured
+    found = {"dask_none_s": _timed(lambda: indices(panel))}
+    for count in (1, 2):
+        with LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", scheduler_port=0
+        ) as cluster:
+            with Client(cluster) as client:
+                client.run(_imported)
+            with workers(cluster.scheduler_address) as spread:
+                found[f"dask_{count}_s"] = _timed(lambda spread=spread: indices(panel, spread=spread))
     return found
+
+
+def _imported() -> None:
+    import flows.analyse.further  # noqa: F401
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

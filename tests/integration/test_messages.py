@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -228,7 +229,8 @@ def test_policies_are_compared_as_experiments_and_a_better_one_is_promoted(home,
                 store.responses.add(
                     Response(f"{key}-1", key, person, "mood", survey.version, 1, "complete", 16, beep, at, at, at, at + timedelta(minutes=9), "Europe/Moscow", {})
                 )  # fmt: skip
-    later = replace(analysis, reports=tuple(_next_day(r) for r in analysis.reports))
+    later = copy(analysis)
+    later.reports = tuple(_next_day(r) for r in analysis.reports)
     assert "more answers" in str(compare_policies(later)["2"])
     assert registry.champion(NAME, project).version == 1
     SharedClock(home).set(NOW + timedelta(days=6))
@@ -283,7 +285,7 @@ def test_what_is_wrong_with_one_stops_nobody_and_is_told(home, store, caplog):
     store.people.change(people[2], timezone="Mars/🙂")
     analysis = analysed(store, people)
     broken = {people[3]: _unknown}
-    analysis = replace(analysis, reports=tuple(broken.get(r.person, lambda r: r)(r) for r in analysis.reports))
+    analysis.reports = tuple(broken.get(r.person, lambda r: r)(r) for r in analysis.reports)
     counted = notify(analysis, ahead(people))
     assert {m.person for m in store.messages.all()} == {people[4]}
     language, none, strange = sorted(counted.problems, key=lambda p: ("language" not in p, "no timezone" not in p))

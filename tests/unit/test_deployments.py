@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from flows.commands.stack import LEASES
 from flows.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,43 @@ def test_the_production_compose_publishes_nothing_beyond_loopback_and_pins_its_i
         assert service["deploy"]["resources"]["limits"].keys() == {"memory", "cpus"}
     assert compose["services"]["postgres"]["networks"] == ["stores"]
     assert compose["networks"]["stores"]["internal"] is True
+
+
+def test_every_service_that_stays_has_a_health_check_and_every_base_image_a_whole_version(compose):
+    """What runs on can be waited for and is restarted when it is deaf; images are built on one release of Python."""
+    for name, service in compose["services"].items():
+        assert service["restart"] == "no" or service["healthcheck"]["test"][0].startswith("CMD"), name
+    bases = re.findall(r"^FROM (\S+)", (HERE / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(bases) == 2
+    assert all(re.search(r":\d+\.\d+\.\d+-", base) for base in bases)
+
+
+def test_places_under_limits_outlive_a_restart_of_prefect_everywhere(compose):
+    """Kept in memory, as by default, a place whose run died with the server would never be free again: in the local stack,
+    the compose file and the unit they are on disk, in a directory that stays.
+    """
+    prefect = compose["services"]["prefect"]
+    assert prefect["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] == LEASES
+    assert prefect["volumes"] == [f"prefect:{prefect['environment']['PREFECT_HOME']}"]
+    unit = (HERE / "systemd" / "moodflow-prefect.service").read_text()
+    assert f"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE={LEASES}" in unit
+    assert "PREFECT_HOME=/var/lib/moodflow/prefect" in unit
+    importlib.import_module(LEASES)
+
+
+def test_images_are_built_without_answers_or_secrets():
+    """Docker is shown what an image is made of, and nothing else of the directory."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "*"
+    shown = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copied = {
+        word
+        for line in re.findall(r"^COPY (?!--from)(.*)", (HERE / "Dockerfile").read_text(), re.MULTILINE)
+        for word in line.split()[:-1]
+        if not word.startswith("--")
+    }
+    assert copied == shown
+    assert {"**/.env", "server/official/config"} <= {*lines}
 
 
 def test_the_example_environment_names_what_compose_asks_for():

@@ -1,4 +1,4 @@
-"""The flow of the operations test: it notes its slot, and one of them meets a full disk."""
+"""The flow of the operations test: it notes its slot, and one of them meets a full disk. Or it fails, if asked to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def note(slot: str) -> int:
 
 
 @flow(name="slotted")
-def slotted() -> None:
+def slotted(fail: str = "") -> None:
+    if fail:
+        raise RuntimeError(fail)
     slot = flow_run.scheduled_start_time.isoformat()
     number = note(slot)
     current_record().values({"noted": number})

@@ -1,35 +1,139 @@
-"""`prefect --no-prompt deploy --all` against a real server: every deployment, its schedule and its triggers."""
+"""`moodflow deploy` against a real server: every deployment, its schedule, its triggers, the automations; what events start."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
-from flows.commands.prefect_api import ROOT, deploy_all, make_pool
+from flows.clients.events import Events
+from flows.commands import prefect_api
+from flows.commands.prefect_api import ROOT, client
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
 
-def test_every_flow_is_deployed_with_its_schedule_and_triggers(prefect_server, tmp_path):
-    """What prefect.yaml names is on the server: deployments, active schedules, event triggers, one run at a time."""
-    wanted = {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
-    env = {**os.environ, "PREFECT_API_URL": prefect_server}
-    make_pool(env, "moodflow")
-    deploy_all(env, tmp_path / "deploy.log")
-    with httpx.Client(base_url=prefect_server.rstrip("/") + "/", timeout=60) as http:
-        found = {d["name"]: d for d in http.post("deployments/filter", json={}).raise_for_status().json()}
-        automations = http.post("automations/filter", json={}).raise_for_status().json()
-        try:
-            assert wanted.keys() <= found.keys()
-            for name in wanted:
-                assert len(found[name]["schedules"]) == len(wanted[name]["schedules"])
-                assert found[name]["global_concurrency_limit"]["limit"] == 1
-            triggers = {t["name"] for d in wanted.values() for t in d.get("triggers", [])}
-            assert triggers == {"new answers -> collect", "drift -> train", "failed run -> monitor"}
-            assert triggers <= {a["name"] for a in automations}
-        finally:  # the server is shared: schedules would fill it with runs
-            for name in wanted:
-                http.delete(f"deployments/{found[name]['id']}")
+@pytest.fixture(scope="module")
+def deployed(prefect_server, tmp_path_factory):
+    """What `moodflow deploy` has made; it is taken away again, the server is shared."""
+    home = tmp_path_factory.mktemp("home")
+    env = {**os.environ, "PREFECT_API_URL": prefect_server, "MOODFLOW_HOME": str(home)}
+    command = [sys.executable, "-m", "flows", "deploy"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    prefect_api.automate(env)  # again: nothing is made twice
+    with client({"PREFECT_API_URL": prefect_server}) as http:
+        found = Prefect(http)
+        for one in found.deployments.values():  # no slot of a schedule comes between
+            http.patch(f"deployments/{one['id']}", json={"paused": True}).raise_for_status()
+        yield found
+        for name in asked("deployments"):
+            http.delete(f"deployments/{found.deployments[name]['id']}")
+        for name in shipped():
+            http.delete(f"automations/{found.automations[name]['id']}")
+
+
+class Prefect:
+    """What the server holds."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+        self.deployments = {d["name"]: d for d in self.post("deployments/filter") if d["name"] in asked("deployments")}
+        self.listed = [a["name"] for a in self.post("automations/filter")]
+        self.automations = {a["name"]: a for a in self.post("automations/filter")}
+
+    def post(self, path: str, **body):
+        return self.http.post(path, json=body).raise_for_status().json()
+
+    def started(self, deployment: str, by: str) -> list[dict]:
+        """Runs of a deployment that an automation made."""
+        runs = self.post(
+            "flow_runs/filter", flow_runs={"deployment_id": {"any_": [self.deployments[deployment]["id"]]}}
+        )
+        made = [r for r in runs if (r["created_by"] or {}).get("type") == "AUTOMATION"]
+        return [r for r in made if r["created_by"]["display_value"] == by]
+
+    def await_start(self, deployment: str, by: str, more_than: int = 0) -> list[dict]:
+        deadline = time.monotonic() + 180
+        while len(found := self.started(deployment, by)) <= more_than and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return found
+
+
+def asked(what: str) -> dict[str, dict]:
+    return {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())[what]}
+
+
+def shipped() -> dict[str, dict]:
+    found = [yaml.safe_load(path.read_text()) for path in (ROOT / "deployments" / "automations").glob("*.yaml")]
+    return {one["name"]: one for one in found}
+
+
+def test_every_flow_is_deployed_with_its_schedule_triggers_and_automations(deployed):
+    """What prefect.yaml and deployments/automations name is on the server, once; automations too where they were made twice."""
+    wanted = asked("deployments")
+    assert wanted.keys() == deployed.deployments.keys()
+    for name, one in deployed.deployments.items():
+        assert len(one["schedules"]) == len(wanted[name]["schedules"])
+        assert one["global_concurrency_limit"]["limit"] == 1
+    triggers = {t["name"] for d in wanted.values() for t in d.get("triggers", [])}
+    assert triggers == {"new answers -> collect", "drift -> train", "failed run -> monitor"}
+    for name in triggers | shipped().keys():
+        assert deployed.listed.count(name) == 1, name
+    assert {a["type"] for name in shipped() for a in deployed.automations[name]["actions"]} == {
+        "change-flow-run-state",
+        "cancel-flow-run",
+    }
+
+
+def test_new_answers_start_a_collection(deployed):
+    """The bot's own word of new answers makes a run of `collect`, by Prefect's automation."""
+
+    async def answer() -> None:
+        events = Events(str(deployed.http.base_url))
+        events.answers(3)
+        await events.close()
+
+    asyncio.run(answer())
+    (run,) = deployed.await_start("collect", "new answers -> collect")
+    assert run["state"]["type"] == "SCHEDULED"
+
+
+def test_a_failed_or_crashed_run_starts_the_monitor_and_its_own_runs_do_not(deployed):
+    """A run of `cycle` that fails, and one that crashes, make one run of the monitor each; a failed run of the monitor
+    makes none, or it would go round in a circle.
+    """
+    by = "failed run -> monitor"
+
+    def ends(name: str, state: str) -> None:
+        one = deployed.deployments[name]
+        begun = {"type": "RUNNING", "name": "Running"}
+        run = deployed.post("flow_runs/", flow_id=one["flow_id"], deployment_id=one["id"], state=begun)["id"]
+        ended = {"type": state, "name": state.title(), "message": "made to fail"}
+        deployed.post(f"flow_runs/{run}/set_state", state=ended, force=True)
+
+    ends("monitor", "FAILED")
+    ends("cycle", "FAILED")
+    assert len(deployed.await_start("monitor", by)) == 1
+    ends("cycle", "CRASHED")
+    assert len(deployed.await_start("monitor", by, more_than=1)) == 2
+    ends("cycle", "COMPLETED")
+    ends("monitor", "CRASHED")
+    ends("collect", "FAILED")  # events are taken in order: what the two before started would be seen by now
+    assert len(deployed.await_start("monitor", by, more_than=2)) == 3
+
+
+def test_a_deployment_to_nowhere_is_named(tmp_path: Path):
+    """Without a Prefect server the command says so and what to set."""
+    env = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"} | {"MOODFLOW_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "flows", "deploy"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0
+    assert "PREFECT_API_URL is not set" in done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +18,7 @@ from flows.monitor.observation import ClearmlSeen, DeploymentSeen, Observation, 
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 WELL = Observation(
     START,
-    PrefectSeen((DeploymentSeen("cycle", 0.0, "COMPLETED", "r"),), 3.0, 5, 0),
+    PrefectSeen((DeploymentSeen("cycle", 0.0, "COMPLETED", "r"),), {"one": 3.0}, 5, 0),
     StoreSeen(1.0, 0.0, 0.0),
     ClearmlSeen(),
     50_000,
@@ -42,18 +44,29 @@ def test_each_kind_of_trouble_has_its_own_key():
     """Every rule fires on what it is about, and on nothing else."""
     seen = Observation(
         START,
-        PrefectSeen((DeploymentSeen("cycle", 700, "FAILED", "r1"), DeploymentSeen("survey", 0, "CRASHED", "r2")), 999),
-        StoreSeen(999, 9999, 9999, 5000, drifted=("na",)),
+        PrefectSeen(
+            (DeploymentSeen("cycle", 700, "FAILED", "r1"), DeploymentSeen("survey", 0, "CRASHED", "r2")), {"one": 999}
+        ),
+        StoreSeen(999, 9999, 9999, 5000, drifted=("na",), monitor_silent_s=9999),
         ClearmlSeen(3, 9999, 1, 2, "Unreachable"),
         10,
         0o755,
     )
     assert [p.key for p in problems(seen)] == [
-        "late:cycle", "failing:cycle", "failing:survey", "worker", "bot", "sheet", "outbox", "inbox", "drift:na",
+        "late:cycle", "failing:cycle", "failing:survey", "worker", "bot", "monitor", "sheet", "outbox", "inbox", "drift:na",
         "clearml", "spool", "refused", "lost", "disk", "permissions",
     ]  # fmt: skip
     assert [p.key for p in problems(Observation(START, None, None, None, 9e9, 0o700))] == ["prefect", "store"]
     assert problems(seen, Limits(sheet_lag=1e9)) != problems(seen)
+
+
+def test_a_worker_that_is_gone_is_named_while_others_work():
+    """One of two that died is trouble by its name; one gone for a day, or named by chance, is not."""
+    drawn = f"ProcessWorker {uuid.uuid4()}"
+    workers = {"one": 3.0, "two": 200.0, "old": 100_000.0, drawn: 200.0}
+    seen = dataclasses.replace(WELL, prefect=PrefectSeen((), workers))
+    assert [(p.key, p.what) for p in problems(seen)] == [("worker:two", "worker two was not heard for 3 min")]
+    assert [p.key for p in problems(dataclasses.replace(WELL, prefect=PrefectSeen((), {})))] == ["worker"]
 
 
 def test_one_alert_and_one_recovery_per_channel():
