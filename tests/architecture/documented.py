@@ -47,8 +47,6 @@ EXECUTED = {
     "moodflow backtest": "tests/e2e/test_documented_commands.py",
     "moodflow indices study.csv --target na --out indices.csv": RUNS + "test_commands_that_need_no_stack",
     "moodflow backtest study.csv --target na --json backtest.json": RUNS + "test_commands_that_need_no_stack",
-    "moodflow indices": RUNS + "test_commands_that_need_no_stack",
-    "moodflow backtest": RUNS + "test_commands_that_need_no_stack",
     "moodflow study check my_study.toml": STUDY, "moodflow study open my_study.toml": STUDY,
     "moodflow study open": STUDY, "moodflow study rewrite-sheet": STUDY,
     "moodflow study end my_study --on 2027-03-31 --retention-days 365": STUDY,
