@@ -127,15 +127,21 @@ def _path(running: stack.Stack, study: Any, console: Console) -> dict[str, Any]:
         stack.await_prefect(running)
     # the worker waits beside the replay, so that the cycle starts at once, and starts nothing before it
     prefect_api.make_pool(environment, stack.WORK_POOL, paused=True)
-    stack.start_worker(running)
+    stack.start_worker(running, limit=1)
     with _background(prefect_api.deploy_all, environment, running.home / "logs" / "deploy.log"):
         replay_study(settings, study, console=console)
     prefect_api.set_paused(environment, paused=True)
-    prefect_api.drop_waiting(environment)  # the cycle collects what the events asked to be collected
-    prefect_api.resume_pool(environment, stack.WORK_POOL)
+
+    def alone(cycle: str) -> None:
+        prefect_api.drop_waiting(environment, besides=cycle)  # it collects what the events asked to be collected
+        prefect_api.resume_pool(environment, stack.WORK_POOL)
+
     with console.status("running the cycle") as spinner:
         run = prefect_api.run_deployment(
-            environment, "cycle/cycle", watch=lambda state: spinner.update(f"running the cycle: {state.lower()}")
+            environment,
+            "cycle/cycle",
+            made=alone,
+            watch=lambda state: spinner.update(f"running the cycle: {state.lower()}"),
         )
     _await_outbox(settings)
     ended = time.monotonic()

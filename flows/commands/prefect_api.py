@@ -116,16 +116,13 @@ def automate(environment: Mapping[str, str]) -> None:
                 prefect.post("automations/", json=wanted).raise_for_status()
 
 
-def drop_waiting(environment: Mapping[str, str]) -> int:
-    """Delete the runs that wait for a worker, planned by a schedule or asked for by an event; how many there were."""
-    waiting = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200}
-    dropped = 0
+def drop_waiting(environment: Mapping[str, str], besides: str) -> None:
+    """Delete the runs that wait for a worker, planned by a schedule or asked for by an event, but for one."""
+    waiting = {"state": {"type": {"any_": ["SCHEDULED"]}}, "id": {"not_any_": [besides]}}
     with client(environment) as prefect:
-        while found := prefect.post("flow_runs/filter", json=waiting).raise_for_status().json():
+        while found := prefect.post("flow_runs/filter", json={"flow_runs": waiting}).raise_for_status().json():
             for run in found:
                 prefect.delete(f"flow_runs/{run['id']}").raise_for_status()
-            dropped += len(found)
-    return dropped
 
 
 def set_paused(environment: Mapping[str, str], *, paused: bool) -> int:
@@ -142,10 +139,18 @@ def run_deployment(
     name: str,
     *,
     parameters: dict[str, Any] | None = None,
+    made: Callable[[str], None] = lambda _: None,
     watch: Callable[[str], None] = lambda _: None,
     seconds: float = 1800,
 ) -> dict[str, Any]:
     """Start the deployment `flow/name` and wait for its run's final state.
+
+    Parameters
+    ----------
+    made
+        Told the run's id before it is waited for.
+    watch
+        Told the name of its state, again and again.
 
     Raises
     ------
@@ -154,8 +159,9 @@ def run_deployment(
     """
     with client(environment) as prefect:
         deployment = prefect.get(f"deployments/name/{name}").raise_for_status().json()
-        made = prefect.post(f"deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters or {}})
-        run: dict[str, Any] = made.raise_for_status().json()
+        asked = prefect.post(f"deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters or {}})
+        run: dict[str, Any] = asked.raise_for_status().json()
+        made(run["id"])
         deadline = time.monotonic() + seconds
         while run["state"]["type"] not in _FINAL:
             if time.monotonic() > deadline:

@@ -66,8 +66,6 @@ class Filling:
     beep: Beep
     prompt: Prompt
     at: datetime
-    ready: bool = False
-    done: bool = False
 
 
 class Phone:
@@ -198,7 +196,7 @@ class Replayer:
     def _live(self, start: datetime, end: datetime) -> None:
         """Go from prompt to prompt, answering in between."""
         moments = sorted({p.slot_at for _, _, p in self.planned.values() if start < p.slot_at <= end})
-        for moment, following in zip(moments, [*moments, end][1:], strict=True):
+        for moment in moments:
             self._submit_until(moment)
             self.clock.set(max(moment, self.clock.now()))
             due = {key: self.planned.pop(key) for key in [k for k, v in self.planned.items() if v[2].slot_at == moment]}
@@ -209,23 +207,10 @@ class Replayer:
                     self.filling[key] = Filling(one, beep, prompt, at)
                 else:
                     self.advance()
-            self._fill(following)
         self._submit_until(end)
 
-    def _fill(self, until: datetime) -> None:
-        """Everybody who answers before `until` taps through the items, up to the last look before submitting."""
-        mine = [key for key, f in self.filling.items() if f.at <= until and not f.ready]
-        for key in mine:
-            self._tap_through(self.filling[key], self.screens[key])
-        self._until(partial(self._all_ready, mine), "items to be answered")
-        for key in mine:
-            self.filling[key].ready = True
-
-    def _all_ready(self, keys: Collection[str]) -> bool:
-        return all(self.screens[key].find("submit") for key in keys)
-
     def _tap_through(self, filling: Filling, screen: Screen) -> None:
-        """Answer or skip item after item, faster than the screen is redrawn: taps arrive one by one and in order."""
+        """Answer or skip item after item and submit, faster than the screen is redrawn: taps arrive in order."""
         user, prompt, given = filling.respondent.user_id, filling.prompt, filling.beep.answers
         for index, item in enumerate(self.survey.items):
             if not self.survey.asked(item, given, prompt.day, prompt.beep):
@@ -238,21 +223,16 @@ class Replayer:
                     continue
                 button = replace(button, kind="value", value=value)
             self.phone.tap(user, screen, encode(button))
+        self.phone.tap(user, screen, encode(Callback("submit", prompt.prompt_id, self.survey.version)))
 
     def _submit_until(self, until: datetime) -> None:
-        """Submit, one by one at the study's time, what is answered by `until`."""
+        """Fill in and submit, one by one at the study's time, what is answered by `until`."""
         for key, filling in sorted(self.filling.items(), key=lambda entry: entry[1].at):
             if filling.at > until:
                 break
-            if not filling.ready:
-                self._fill(filling.at)
             self.clock.set(max(filling.at, self.clock.now()))
-            screen = self.screens[key]
-            data = screen.find("submit")
-            if data is None:
-                raise ServiceError(f"prompt {key} offers no way to submit; see {self.settings.home}/logs/bot.log")
-            self.phone.tap(filling.respondent.user_id, screen, data)
-            self._await_taken(key)
+            self._tap_through(filling, self.screens[key])
+            self._until(partial(self._taken, key), f"prompt {key} to be taken")
             del self.filling[key]
             self.advance()
 
@@ -262,15 +242,6 @@ class Replayer:
         end = self.clock.now() + schedule.expires_after + schedule.finish_within + timedelta(minutes=1)
         self.clock.set(end)
         self.clock.set(self.study.morning_after(end, self.survey.timezone))
-
-    def _await_taken(self, key: str) -> None:
-        """Wait until the bot has written the response down; what it draws then is seen with the next look."""
-        deadline = time.monotonic() + PATIENCE
-        self.phone.flush()
-        while (prompt := self.store.prompts.get(key)) is None or prompt.open:
-            if time.monotonic() > deadline:
-                raise self._late(f"prompt {key} to be taken")
-            time.sleep(0.002)
 
     # -- what people see ---------------------------------------------------------------------------------------
 
@@ -282,10 +253,9 @@ class Replayer:
                 react(screen)
                 deadline = time.monotonic() + PATIENCE
             if time.monotonic() > deadline:
-                raise self._late(what)
-
-    def _late(self, what: str) -> ServiceError:
-        return ServiceError(f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log")
+                raise ServiceError(
+                    f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log"
+                )
 
     def _see(self, events: Iterable[dict[str, Any]]) -> Iterator[Screen]:
         for event in events:
@@ -302,6 +272,9 @@ class Replayer:
 
     def _shown(self, keys: Collection[str]) -> bool:
         return all(key in self.screens for key in keys)
+
+    def _taken(self, key: str) -> bool:
+        return key not in self.screens
 
     def _forget(self, screen: Screen) -> None:
         """Drop a prompt whose buttons are gone: it was taken or has expired."""
