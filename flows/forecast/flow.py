@@ -86,7 +86,7 @@ def _experiments(result: Backtest, *, every_trial: bool) -> None:
         chosen = hyperparameters(fitted) if fitted is not None else {}
         scores = score.as_dict() | result.spread(name)
         losses = [t.loss for t in tried]
-        kept.append(candidate.with_options(task_run_name=f"candidate {name}")(name, chosen, scores, losses))
+        _: Any = candidate.with_options(task_run_name=f"candidate {name}")(name, chosen, scores, losses)
 
 
 @flow(name="forecast", flow_run_name="forecast", capture="summary", validate_parameters=False)
@@ -148,14 +148,16 @@ def trial(name: str, tried: dict[str, float], loss: float, *, chosen: bool) -> f
 
 
 @task(name="candidate", task_type="training", capture="full")
-def candidate(name: str, chosen: dict[str, float], scores: dict[str, float], losses: list[float]) -> dict[str, float]:
-    """One candidate as an experiment of its own: its search, the hyperparameters it chose, and how it did."""
+def candidate(name: str, chosen: dict[str, float], scores: dict[str, float], losses: list[float]) -> None:
+    """One candidate as an experiment of its own: its search, the hyperparameters it chose, and how it did.
+
+    It returns nothing: Prefect would take two results with keys in common for one made from the other.
+    """
     record = current_record()
     record.tag("candidate", name)
     record.values({**chosen, **scores})
     for point, loss in enumerate(losses, 1):
         record.scalar("search", "loss", loss, point)
-    return scores
 
 
 @task(name="fit forecaster", task_type="training", capture="summary")
