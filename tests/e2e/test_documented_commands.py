@@ -114,7 +114,9 @@ def test_commands_of_a_running_stack(demo: Demo, tmp_path):
         "moodflow doctor --live": [],
         "moodflow why": [],
         "moodflow why MESSAGE_ID": [["moodflow", "why", message]],
-        "moodflow compare --named candidate --html build/comparison.html": [],
+        "moodflow compare --named candidate --html build/comparison.html": [
+            ["moodflow", "compare", "--named", "plan prompts", "--html", "build/comparison.html"]
+        ],
         "moodflow dashboards": [],
         "moodflow compare TASK_ID TASK_ID --html build/comparison.html": [
             ["moodflow", "compare", *tasks, "--html", "build/comparison.html"]

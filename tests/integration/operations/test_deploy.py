@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -25,12 +26,15 @@ def deployed(prefect_server, tmp_path_factory):
     """What `moodflow deploy` has made; it is taken away again, the server is shared."""
     home = tmp_path_factory.mktemp("home")
     env = {**os.environ, "PREFECT_API_URL": prefect_server, "MOODFLOW_HOME": str(home)}
+    with client(env) as http:
+        others = Counter(one["name"] for one in Prefect(http).post("automations/filter"))
     command = [sys.executable, "-m", "flows", "deploy"]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     prefect_api.automate(env)  # again: nothing is made twice
     with client({"PREFECT_API_URL": prefect_server}) as http:
         found = Prefect(http)
+        found.made = Counter(one["name"] for one in found.post("automations/filter")) - others
         for one in found.deployments.values():  # no slot of a schedule comes between
             http.patch(f"deployments/{one['id']}", json={"paused": True}).raise_for_status()
         yield found
@@ -46,7 +50,7 @@ class Prefect:
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
         self.deployments = {d["name"]: d for d in self.post("deployments/filter") if d["name"] in asked("deployments")}
-        self.listed = [a["name"] for a in self.post("automations/filter")]
+        self.made: Counter[str] = Counter()
         self.automations = {a["name"]: a for a in self.post("automations/filter")}
 
     def post(self, path: str, **body):
@@ -86,7 +90,7 @@ def test_every_flow_is_deployed_with_its_schedule_triggers_and_automations(deplo
     triggers = {t["name"] for d in wanted.values() for t in d.get("triggers", [])}
     assert triggers == {"new answers -> collect", "drift -> train", "failed run -> monitor"}
     for name in triggers | shipped().keys():
-        assert deployed.listed.count(name) == 1, name
+        assert deployed.made[name] == 1, name
     assert {a["type"] for name in shipped() for a in deployed.automations[name]["actions"]} == {
         "change-flow-run-state",
         "cancel-flow-run",
