@@ -115,7 +115,7 @@ def test_commands_of_a_running_stack(demo: Demo, tmp_path):
         "moodflow why": [],
         "moodflow why MESSAGE_ID": [["moodflow", "why", message]],
         "moodflow compare --named candidate --html build/comparison.html": [
-            ["moodflow", "compare", "--named", "plan prompts", "--html", "build/comparison.html"]
+            ["moodflow", "compare", "--named", "c", "--html", "build/comparison.html"]
         ],
         "moodflow dashboards": [],
         "moodflow compare TASK_ID TASK_ID --html build/comparison.html": [
