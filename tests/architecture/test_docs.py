@@ -17,6 +17,7 @@ from PIL import Image
 
 from deployments.configuration_reference import TARGET, reference
 from flows.__main__ import app
+from flows.commands.prefect_seed import plant_seed
 from flows.commands.report import disagreements
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +171,9 @@ def test_examples_of_tracking_run(body, end, tmp_path):
     script.write_text(body)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CLEARML", "PREFECT", "TRAINS"))}
     env = clean | {"PREFECT_HOME": str(tmp_path / "prefect"), "HOME": str(tmp_path), "PYTHONPATH": str(ROOT),
-                   "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}  # fmt: skip
+                   "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+                   "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "200"}  # fmt: skip
+    plant_seed(tmp_path / "prefect")
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=240
     )
