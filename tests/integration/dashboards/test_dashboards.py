@@ -209,7 +209,7 @@ def test_comparing_what_cannot_be_compared_says_so(server, tmp_path):
         (["compare", "0" * 32, "1" * 32], 2, "0" * 32, env),
         (["compare", "0" * 32, "0" * 32], 2, "name two experiments", env),
         (["models", "compare", "--model", "never registered"], 2, "never registered", env),
-        (["compare", "0" * 32, "1" * 32], 3, "127.0.0.1:1", away),
+        (["compare", "0" * 32, "1" * 32], 3, "host='127.0.0.1', port=1", away),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "flows", *words],
