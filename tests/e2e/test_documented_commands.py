@@ -212,7 +212,7 @@ def test_a_flow_of_ones_own_is_tracked_as_documented(demo: Demo, tmp_path):
         command = [sys.executable, "-c", "from my_flow import hello; hello()"]
         subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=PATIENCE)
         assert conf.stat().st_mode & 0o777 == 0o600
-        assert ">hello</a>" in httpx.get(service.ready["urls"]["web"] + "/pipelines").text
+        assert ">Prefect/hello<" in httpx.get(service.ready["urls"]["web"] + "/pipelines").text
 
 
 def test_the_sheets_example_runs(tmp_path):

@@ -123,7 +123,9 @@ def test_a_person_answers_by_tapping_and_gets_a_chart(fresh: Local, tmp_path: Pa
         await page.get_by_text("Записано").wait_for()
         image = page.locator(".bubble img")
         await image.wait_for()
-        await page.wait_for_function("document.querySelector('.bubble img')?.naturalWidth === 800")
+        from playwright.async_api import expect
+
+        await expect(image).to_have_js_property("naturalWidth", 800)
         assert await key.count() == 0, "the edited message has no keys"
         await page.locator("#text").fill("спасибо 🙂")
         await page.keyboard.press("Enter")
