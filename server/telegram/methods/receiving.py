@@ -47,10 +47,10 @@ async def _news(
     seconds: float,
     hung_up: Callable[[], Awaitable[None]],
 ) -> None:
-    await call.hub.db.settled()
-    bell = call.hub.signals.listen(call.bot.bot_id)
+    bell = call.hub.signals.listen(call.bot.bot_id)  # before anything is awaited: what comes meanwhile must ring
     gone = asyncio.ensure_future(hung_up())
     try:
+        await call.hub.db.settled()
         await asyncio.wait({place, bell, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
