@@ -24,16 +24,9 @@ def prefect_server() -> Iterator[str]:
     """A Prefect server of its own, on SQLite in a temporary directory: its API address.
 
     It costs ten seconds: tests that use it carry `@pytest.mark.xdist_group("prefect")`, so that one process pays.
-    Heartbeats of flows are off; each would cost its flow a second.
     """
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    with (
-        prefect_test_harness(server_startup_timeout=400),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
-        yield str(PREFECT_API_URL.value())
+    with services.prefect_harness() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

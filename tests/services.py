@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy.engine import make_url
+
+from flows.commands.prefect_seed import seed_path
 
 
 @dataclass
@@ -66,3 +72,33 @@ def running(module: str, data: Path, options: Sequence[str] = (), **env: str) ->
         yield service
     finally:
         service.stop()
+
+
+@contextmanager
+def prefect_harness() -> Iterator[str]:
+    """Prefect's test harness with the server as the product starts it: from a migrated database, never stopped by gc.
+
+    Heartbeats of flows are off; each would cost its flow a second.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        patch.object(SubprocessASGIServer, "_run_uvicorn_command", _prefect),
+        prefect_test_harness(server_startup_timeout=400),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield str(PREFECT_API_URL.value())
+
+
+def _prefect(server: Any) -> subprocess.Popen[bytes]:
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    database = make_url(settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"]).database
+    if seed_path().is_file():
+        shutil.copyfile(seed_path(), str(database))
+    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.commands.prefect_app:create_app"]
+    command += ["--host", "127.0.0.1", "--port", str(server.port), "--log-level", "error"]
+    return subprocess.Popen(command, env={**os.environ, "PREFECT_UI_ENABLED": "0", **settings})

@@ -258,7 +258,7 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         "PREFECT_LOGGING_LEVEL": environment.get("PREFECT_LOGGING_LEVEL", "WARNING"),
     }
     stack.urls["Prefect"] = address
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "flows.commands.prefect_app:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(ports.prefect), "--log-level", "warning"]
     stack.children.append(launch("prefect", command, stack.home / "logs", stack.full_environment, pipe=False))
 

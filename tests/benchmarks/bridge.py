@@ -268,17 +268,12 @@ def main() -> None:
             "server.embedded", folder / "clearml", ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
         ) as service:
             _environment(service, folder)
-            from prefect.settings import (
-                PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-                PREFECT_LOGGING_LEVEL,
-                temporary_settings,
-            )
-            from prefect.testing.utilities import prefect_test_harness
+            from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
             logging.disable(logging.INFO)
             with (
-                prefect_test_harness(server_startup_timeout=120),
-                temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "WARNING"}),
+                services.prefect_harness(),
+                temporary_settings({PREFECT_LOGGING_LEVEL: "WARNING"}),
             ):
                 write("bridge", _figures(args, folder))
 

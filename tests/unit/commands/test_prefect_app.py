@@ -1,0 +1,46 @@
+"""Prefect's server is never stopped by the garbage collector that waits for a busy SQLite connection."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# A connection whose mutex is held while it waits for the write lock, and a dead cursor of it in a cycle: whoever
+# collects that cursor waits too. The thread that serves makes garbage, commits, and only so ends everybody's wait.
+SCENARIO = """
+import gc, sqlite3, sys, threading, time
+from flows.commands import prefect_app
+
+prefect_app.YOUNG = 0.05
+path = sys.argv[1]
+serving = sqlite3.connect(path, isolation_level=None)
+serving.execute("PRAGMA journal_mode=WAL")
+serving.execute("CREATE TABLE t (x)")
+other = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+collections = []
+gc.callbacks.append(lambda phase, _: collections.append(threading.current_thread().name) if phase == "start" else None)
+prefect_app.collect_apart()
+
+serving.execute("BEGIN IMMEDIATE")
+waiting = threading.Thread(target=other.execute, args=("INSERT INTO t VALUES (1)",))
+cycle = {"cursor": other.execute("VALUES (1), (2)")}
+cycle["cursor"].fetchone()
+cycle["itself"] = cycle
+waiting.start()
+time.sleep(0.5)  # nothing tells when a connection waits within SQLite
+del cycle, collections[:]
+while not collections:
+    garbage = [[] for _ in range(1000)]
+served = waiting.is_alive()
+serving.execute("COMMIT")
+waiting.join()
+print("served" if served else "stopped", set(collections))
+"""
+
+
+def test_the_thread_that_serves_goes_on_while_the_collector_waits_for_a_connection(tmp_path: Path) -> None:
+    """It commits, the other connection writes, and only the collector's own thread has collected."""
+    command = [sys.executable, "-c", SCENARIO, str(tmp_path / "t.db")]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "served {'garbage collector'}\n"
