@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 POLL = 10
 BATCH = 400
 TICK = 0.2
-REPLAY_TICK = 0.012
+GLANCE = 0.003
+"""Seconds between two looks at a replay's clock."""
 UPKEEP_EVERY = 5.0
 BREATH = 0.002
 """Seconds between two rounds, at least: what comes in meanwhile is applied in one commit."""
@@ -62,6 +63,7 @@ class BotProcess:
         self._stopping = False
         self._swept = self._kept_up = 0.0
         self._seen_clock = clock.now()
+        self._reached = clock.replayed()
         self._study = store.surveys.open(settings.survey, clock.now()).name
 
     async def run(self, ready: Callable[[str], None]) -> None:
@@ -119,6 +121,7 @@ class BotProcess:
 
     def _round(self) -> None:
         self._wake.clear()
+        self._reached = self._clock.replayed()
         if self._settings.webhook_url is not None:
             self._hearing.listening(self._clock.now())
         self._apply()
@@ -161,11 +164,15 @@ class BotProcess:
             upkeep.daily(self._store, now)
 
     async def _rest(self) -> None:
-        """Until something happens, at most a tick: other processes write to the outbox too."""
-        tick = REPLAY_TICK if self._clock.replayed() is not None else TICK
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), tick)
-        await asyncio.sleep(BREATH)
+        """Until something happens or a replay moves the clock, at most a tick: others write to the outbox too."""
+        if self._reached is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK)
+            await asyncio.sleep(BREATH)
+            return
+        late = time.monotonic() + TICK
+        while not self._wake.is_set() and self._clock.replayed() == self._reached and time.monotonic() < late:  # noqa: ASYNC110 - another process moves the clock
+            await asyncio.sleep(GLANCE)
 
 
 __all__ = ["BotProcess"]

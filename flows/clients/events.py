@@ -26,6 +26,7 @@ class Events:
         self._count = 0
         self._next = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._client: httpx.AsyncClient | None = None
 
     def answers(self, count: int) -> None:
         """Note new responses; an event follows soon."""
@@ -46,8 +47,8 @@ class Events:
             "payload": {"responses": count},
         }
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
-                (await client.post(str(self._url), json=[event])).raise_for_status()
+            self._client = self._client or httpx.AsyncClient(timeout=5)
+            (await self._client.post(str(self._url), json=[event])).raise_for_status()
         except httpx.HTTPError as error:
             log.info("no event to Prefect (%s): the schedule collects anyway", type(error).__name__)
 
@@ -55,3 +56,5 @@ class Events:
         """Let an event that is on its way finish."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=2)
+        if self._client is not None:
+            await self._client.aclose()

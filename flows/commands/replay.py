@@ -3,7 +3,8 @@
 Nothing goes past the bot: a respondent gets prompts as messages and taps their buttons, one item after the other.
 The study's time is kept by the shared clock. Between two times at which somebody is prompted, people tap through
 their items side by side; each then submits at the study's own answer time, in order, because a response's time is
-that of its submission.
+that of its submission. Time moves on as soon as the bot has heard what was tapped: it notes with every update when
+that was.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from flows.survey.definition import Survey, load
 
 FIRST_USER = 500_000_000
 PATIENCE = 120.0
+GLANCE = 0.001
+"""Seconds between two looks at what the bot has heard."""
 
 
 @dataclass
@@ -97,15 +100,16 @@ class Phone:
         """Write a message, with the next batch."""
         self._taps.append({"method": "send", "user_id": user_id, "text": text})
 
-    def flush(self) -> None:
-        """Send what was tapped since."""
+    def flush(self) -> int:
+        """Send what was tapped since; the number of its last update, 0 where there is none."""
         taps, self._taps = self._taps, []
         if not taps:
-            return
-        answers = self._http.post("batch", json=taps).raise_for_status().json()
+            return 0
+        answers: list[dict[str, Any]] = self._http.post("batch", json=taps).raise_for_status().json()
         refused = [answer for answer in answers if answer.get("ok") is False]
         if refused:
             raise ServiceError(f"the local Telegram refused {len(refused)} of {len(taps)} taps: {refused[0]}")
+        return max(int(answer["update_id"]) for answer in answers)
 
     def look(self, seconds: float = 5.0) -> list[dict[str, Any]]:
         """What changed in the chats since the last look; waits for something to change."""
@@ -137,6 +141,7 @@ class Replayer:
     filling: dict[str, Filling] = field(default_factory=dict)
     planned: dict[str, tuple[Respondent, Beep, Prompt]] = field(default_factory=dict)
     advance: Callable[[], None] = lambda: None
+    _given: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Enrol everybody, live through the study, and stop on the morning after it."""
@@ -208,6 +213,8 @@ class Replayer:
                 else:
                     self.advance()
         self._submit_until(end)
+        self._until(lambda: not self._given & self.screens.keys(), "every form that was handed in to be taken")
+        self._given.clear()
 
     def _tap_through(self, filling: Filling, screen: Screen) -> None:
         """Answer or skip item after item and submit, faster than the screen is redrawn: taps arrive in order."""
@@ -232,9 +239,17 @@ class Replayer:
                 break
             self.clock.set(max(filling.at, self.clock.now()))
             self._tap_through(filling, self.screens[key])
-            self._until(partial(self._taken, key), f"prompt {key} to be taken")
+            self._await_heard(self.phone.flush())
+            self._given.add(key)
             del self.filling[key]
             self.advance()
+
+    def _await_heard(self, update_id: int) -> None:
+        """Wait until the bot has an update on disk, with the time it came at."""
+        deadline = time.monotonic() + PATIENCE
+        while self.store.inbox.last_heard() < update_id:
+            self._in_time(deadline, f"update {update_id} to be heard")
+            time.sleep(GLANCE)
 
     def _rest(self) -> None:
         """Let what is left expire, and stop at ten on the morning after, when people may be written to."""
@@ -252,10 +267,12 @@ class Replayer:
             for screen in self._see(self.phone.look(0.2)):
                 react(screen)
                 deadline = time.monotonic() + PATIENCE
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"waited {PATIENCE:.0f} s for {what}; the bot's log is {self.settings.home}/logs/bot.log"
-                )
+            self._in_time(deadline, what)
+
+    def _in_time(self, deadline: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            log = self.settings.home / "logs" / "bot.log"
+            raise ServiceError(f"waited {PATIENCE:.0f} s for {what}; the bot's log is {log}")
 
     def _see(self, events: Iterable[dict[str, Any]]) -> Iterator[Screen]:
         for event in events:
@@ -272,9 +289,6 @@ class Replayer:
 
     def _shown(self, keys: Collection[str]) -> bool:
         return all(key in self.screens for key in keys)
-
-    def _taken(self, key: str) -> bool:
-        return key not in self.screens
 
     def _forget(self, screen: Screen) -> None:
         """Drop a prompt whose buttons are gone: it was taken or has expired."""

@@ -70,6 +70,11 @@ class Inbox:
         row = self._db.row("SELECT MAX(update_id) FROM inbox WHERE done_at IS NOT NULL")
         return None if row is None else row[0]
 
+    def last_heard(self) -> int:
+        """Highest id of an update that was kept, 0 where there is none."""
+        row = self._db.row("SELECT MAX(update_id) FROM inbox")
+        return (row and row[0]) or 0
+
     def done(self, update_ids: Iterable[int], at: datetime, failure: str | None = None) -> None:
         """Note that updates were applied; the words in them are dropped, the id stays to know a repeat by."""
         self._db.write_many(
