@@ -1,9 +1,14 @@
 """Prefect's own server, with Python's garbage collector kept off the thread that serves.
 
-On SQLite every connection of Prefect's server is worked by a thread; where one waits for the write lock, SQLite holds
-that connection's mutex for up to a minute. A cursor that died in a cycle is finalised by the collector and wants the
-mutex: run on the event loop's thread, the collector stops the loop, and with it the commit everybody waits for. The
-server then answers nobody until the minute is over. On a thread of its own the collector waits alone.
+On SQLite every connection of Prefect's server is worked by a thread. A statement that was given up on its way leaves a
+cursor that died in a cycle, and two things come of it until the collector has finalised that cursor:
+
+- Its connection stays in the past it was reading; whatever is written through it fails as "database is locked".
+- Where the connection waits for the write lock, SQLite holds its mutex for up to a minute, and so long whoever
+  finalises the cursor waits. Were that the event loop's thread, the commit that everybody waits for could not run, and
+  the server would answer nobody until the minute is over.
+
+So all of what came into being since the start is collected every second, on a thread that may wait.
 
     python -m uvicorn --factory flows.commands.prefect_app:create_app
 """
@@ -18,31 +23,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-YOUNG = 1.0
-"""Seconds between two collections of what is young."""
-ALL = 60
-"""Collections of what is young between two of everything."""
+EVERY = 1.0
+"""Seconds between two collections."""
+STARTED = 10.0
+"""Seconds after which the server has started."""
 
 
-def collect_apart() -> threading.Thread:
+def collect_apart() -> None:
     """Turn the automatic collector off and collect on a thread instead, for as long as the process lives."""
     gc.disable()
-    thread = threading.Thread(target=_collect, name="garbage collector", daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=_collect, name="garbage collector", daemon=True).start()
 
 
 def _collect() -> None:
+    time.sleep(STARTED)
+    gc.freeze()  # what is there from the start stays; looking through it every second would cost half of a core
     while True:
-        for _ in range(ALL):
-            time.sleep(YOUNG)
-            gc.collect(1)
         gc.collect()
+        time.sleep(EVERY)
 
 
 def create_app() -> FastAPI:
     """The application `prefect server start` serves."""
     from prefect.server.api.server import create_app as prefect_app
 
+    app = prefect_app()
     collect_apart()
-    return prefect_app()
+    return app
