@@ -16,6 +16,7 @@ import httpx
 from flows.commands.errors import ServiceError, StateError
 
 ROOT = Path(__file__).resolve().parents[2]
+URGENT = "urgent"
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -38,12 +39,17 @@ def client(environment: Mapping[str, str] = os.environ) -> httpx.Client:
 
 
 def make_pool(environment: Mapping[str, str], pool: str, *, paused: bool = False) -> None:
-    """Make the process work pool the deployments name, if it is not there; a paused one gives its workers nothing."""
+    """Make the process work pool the deployments name, if it is not there; a paused one gives its workers nothing.
+
+    What stands in its queue `urgent` is taken before all else: who watches must not wait behind what it watches.
+    """
     with client(environment) as prefect:
         answer = prefect.get(f"work_pools/{pool}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             body = {"name": pool, "type": "process", "is_paused": paused}
             prefect.post("work_pools/", json=body).raise_for_status()
+        if prefect.get(f"work_pools/{pool}/queues/{URGENT}").status_code == httpx.codes.NOT_FOUND:
+            prefect.post(f"work_pools/{pool}/queues", json={"name": URGENT, "priority": 1}).raise_for_status()
 
 
 def resume_pool(environment: Mapping[str, str], pool: str) -> None:

@@ -122,18 +122,25 @@ def adopt(home: Path) -> None:
 
 @contextlib.contextmanager
 def lock(home: Path) -> Iterator[None]:
-    """Hold the state directory: two stacks in one would mix their answers."""
+    """Hold the state directory: two stacks in one would mix their answers.
+
+    Whatever is written meanwhile, by this process and by those it starts, is its owner's alone.
+    """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     home.chmod(0o700)
-    with (home / "stack.lock").open("a+") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StateError(
-                f"another run uses {home}: stop it with `moodflow down`, or set MOODFLOW_HOME to another directory"
-            ) from error
-        _note_holder(held)
-        yield
+    mask = os.umask(0o077)
+    try:
+        with (home / "stack.lock").open("a+") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StateError(
+                    f"another run uses {home}: stop it with `moodflow down`, or set MOODFLOW_HOME to another directory"
+                ) from error
+            _note_holder(held)
+            yield
+    finally:
+        os.umask(mask)
 
 
 def _note_holder(held: IO[str]) -> None:

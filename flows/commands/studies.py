@@ -112,6 +112,7 @@ def simulated(home: Path, *, persons: int, days: int) -> Replay:
     ]
     first = datetime(2026, 3, 2, tzinfo=UTC)
     frame = simulate(items, persons=persons, days=days, start=first)
+    (home / "simulated.csv").touch(mode=0o600)
     frame.to_csv(home / "simulated.csv", index=False)
     delays = (frame["timestamp"] - frame["scheduled"]).to_numpy()
     names = [item.name for item in items]

@@ -34,6 +34,7 @@ def up(settings: Settings, ports: stack.Ports, *, foreground: bool, webapp: Path
     log = settings.home / "up.log"
     options = [f"--{name.replace('_', '-')}-port={port}" for name, port in vars(ports).items()]
     options += [f"--webapp={webapp}"] if webapp else []
+    log.touch(mode=0o600)
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows", "up", "--foreground", *options],

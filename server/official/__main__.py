@@ -77,6 +77,8 @@ def restore(folder: Path, env: EnvFile = HERE / ".env") -> None:
 def _prepare(values: dict[str, str], conf: Path) -> None:
     boot.await_health(values["CLEARML_API_HOST"], tell=print)
     done = boot.bootstrap(values, conf)
+    for key in done.revoked:
+        print(f"gone   key {key}, which an interrupted run made and nobody has")
     for what in done.made:
         print(f"made   {what}")
     for what in done.found:
@@ -113,6 +115,9 @@ def main() -> None:
         app()
     except OfficialError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder that is a file, no rights
+        print(f"error: {error}. Mend that and run it again: it goes on where it stopped", file=sys.stderr)
         sys.exit(2)
 
 

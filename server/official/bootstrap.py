@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,10 +29,11 @@ _CLOCK_TOLERANCE = 60.0
 
 @dataclass
 class Bootstrap:
-    """What was made, and what was there."""
+    """What was made, what was there, and the keys revoked that nobody could use."""
 
     made: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
     access_key: str = ""
     secret_key: str = ""
 
@@ -138,15 +140,31 @@ def _make_once(done: Bootstrap, what: str, known: bool, make: Callable[[], Any])
 
 def _credentials(api: Api, environment: dict[str, str], conf: Path, done: Bootstrap) -> tuple[str, str]:
     kept = _kept(conf, environment["CLEARML_API_HOST"])
-    listed = {c["access_key"] for c in api("auth.get_credentials")["credentials"]}
-    if kept is not None and kept[0] in listed:
+    listed = api("auth.get_credentials")["credentials"]
+    label = f"moodflow: {socket.gethostname()}:{conf.resolve()}"
+    _revoke_orphans(api, listed, label, kept, done)
+    if kept is not None and kept[0] in {c["access_key"] for c in listed}:
         done.found.append(f"credentials in {conf.name}")
         return kept
-    made = api("auth.create_credentials", label="moodflow")["credentials"]
+    made = api("auth.create_credentials", label=label)["credentials"]
     keys = (made["access_key"], made["secret_key"])
     keep(conf, configuration.clearml_conf(environment, *keys))
     done.made.append(f"credentials in {conf.name}")
     return keys
+
+
+def _revoke_orphans(
+    api: Api, listed: list[dict[str, Any]], label: str, kept: tuple[str, str] | None, done: Bootstrap
+) -> None:
+    """Revoke keys that an interrupted run made for this file and never wrote: their secrets are nobody's.
+
+    A key that was used once is somebody's who copied the file, and stays.
+    """
+    for one in listed:
+        mine = one.get("label") == label and (kept is None or one["access_key"] != kept[0])
+        if mine and not one.get("last_used"):
+            api("auth.revoke_credentials", access_key=one["access_key"])
+            done.revoked.append(one["access_key"])
 
 
 def _kept(conf: Path, host: str) -> tuple[str, str] | None:

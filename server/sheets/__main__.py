@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
+from server.sheets.storage.database import NewerDatabase
 from server.sheets.web.app import App, open_state
 
 
@@ -74,7 +75,10 @@ def main() -> None:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     root = f"http://{host}:{taken.getsockname()[1]}"
     chosen.data.mkdir(parents=True, exist_ok=True)
-    state = open_state(chosen.data, root, require_auth=chosen.require_auth)
+    try:
+        state = open_state(chosen.data, root, require_auth=chosen.require_auth)
+    except NewerDatabase as error:
+        sys.exit(_refusal(str(error)))
     config = uvicorn.Config(App(state), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     taken.listen(128)
     ready = {

@@ -18,7 +18,7 @@ import uvicorn
 from server.telegram.app import App, opened
 from server.telegram.hub import QUERY_LIFETIME_S, Options
 from server.telegram.limits import Rates
-from server.telegram.storage.database import DataInUse
+from server.telegram.storage.database import DataInUse, NewerDatabase
 
 EXIT_USAGE = 2
 
@@ -75,8 +75,8 @@ def main() -> int:
         return EXIT_USAGE
     try:
         asyncio.run(_serve(options, listening, asked.host))
-    except DataInUse as error:
-        print(error, file=sys.stderr)
+    except (DataInUse, NewerDatabase) as error:
+        print(f"{asked.data}: {error}" if isinstance(error, NewerDatabase) else error, file=sys.stderr)
         return EXIT_USAGE
     return 0
 

@@ -70,6 +70,39 @@ def test_a_lost_clearml_conf_is_made_again(server, tmp_path):
     assert again.access_key in conf.read_text()
 
 
+def test_a_key_that_an_interrupted_run_left_is_revoked_by_the_next(server, tmp_path):
+    """Made on the server and never written here: its secret is nobody's. Keys of other files, and used ones, stay."""
+    other = bootstrap.bootstrap(server, tmp_path / "other.conf").access_key
+    folder = tmp_path / "here"
+    folder.touch()  # a file where the folder should be: the key is made, and cannot be written
+    before = keys(server)
+    with pytest.raises(FileExistsError):
+        bootstrap.bootstrap(server, folder / "clearml.conf")
+    (orphan,) = keys(server) - before
+    folder.unlink()
+    again = bootstrap.bootstrap(server, folder / "clearml.conf")
+    assert again.revoked == [orphan]
+    assert keys(server) - before == {again.access_key}
+    assert other in before
+    with contextlib.closing(bootstrap.Api(server["CLEARML_API_HOST"])) as api:
+        api.login(again.access_key, again.secret_key)  # somebody uses it: a copy of the file
+        deadline = time.monotonic() + 60
+        used: set[str] = set()
+        while again.access_key not in used:
+            assert time.monotonic() < deadline
+            used = {c["access_key"] for c in api("auth.get_credentials")["credentials"] if "last_used" in c}
+    (folder / "clearml.conf").unlink()
+    assert bootstrap.bootstrap(server, folder / "clearml.conf").revoked == []
+    assert again.access_key in keys(server)
+
+
+def keys(server) -> set[str]:
+    """Access keys of the admin."""
+    with contextlib.closing(bootstrap.Api(server["CLEARML_API_HOST"])) as api:
+        api.login(server["ADMIN_USER"], server["ADMIN_PASSWORD"])
+        return {one["access_key"] for one in api("auth.get_credentials")["credentials"]}
+
+
 def test_a_wrong_admin_password_is_named(server, tmp_path):
     """The next step is in the error, and nothing is written."""
     with pytest.raises(LoginRefused, match=r"refuses user 'admin'.*\.env"):

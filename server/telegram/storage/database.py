@@ -22,6 +22,10 @@ class DataInUse(Exception):
     """Another server works in this directory. Stop it, or give this one its own --data."""
 
 
+class NewerDatabase(Exception):
+    """The file was written by a newer server than this one: it is left as it is."""
+
+
 class Database:
     """The SQLite file of one server.
 
@@ -45,7 +49,15 @@ class Database:
     def _migrate(self) -> None:
         self._sql.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
         done = {name for (name,) in self._sql.execute("SELECT name FROM migrations")}
-        for path in sorted(MIGRATIONS.glob("*.sql")):
+        scripts = sorted(MIGRATIONS.glob("*.sql"))
+        unknown = sorted(done - {path.name for path in scripts})
+        if unknown:
+            self.close()
+            raise NewerDatabase(
+                f"telegram.db has seen {', '.join(unknown)}, which this server does not know. "
+                "Update Moodflow, or name another --data; it was not touched"
+            )
+        for path in scripts:
             if path.name not in done:
                 self._sql.executescript(f"BEGIN; {path.read_text()}")
                 self._sql.execute("INSERT INTO migrations VALUES (?)", (path.name,))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -95,6 +96,25 @@ def test_every_flow_is_deployed_with_its_schedule_triggers_and_automations(deplo
         "change-flow-run-state",
         "cancel-flow-run",
     }
+
+
+def test_the_monitor_is_taken_before_what_waited_longer(deployed):
+    """Behind a backlog of an older run of `cycle` the worker is given the monitor first."""
+
+    def wait(name: str, minutes: int) -> str:
+        at = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+        one = deployed.deployments[name]
+        state = {"type": "SCHEDULED", "name": "Scheduled", "state_details": {"scheduled_time": at}}
+        return deployed.post(f"deployments/{one['id']}/create_flow_run", state=state)["id"]
+
+    older, monitor = wait("cycle", 30), wait("monitor", 1)
+    try:
+        given = deployed.post("work_pools/moodflow/get_scheduled_flow_runs", limit=10)
+        order = [one["flow_run"]["id"] for one in given]
+        assert order.index(monitor) < order.index(older)
+    finally:
+        for run in (older, monitor):
+            deployed.http.delete(f"flow_runs/{run}").raise_for_status()
 
 
 def test_new_answers_start_a_collection(deployed):

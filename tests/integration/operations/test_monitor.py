@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from clearml_utils import recorder
+from clearml_utils.connection import Connection
 from clearml_utils.spool import Segment
 from flows.commands.prefect_api import client
 from flows.store import Response, Store
@@ -206,6 +209,44 @@ def test_a_failure_between_two_looks_is_told_though_the_next_run_was_good(place)
     assert key in place.look()["problems"]
     assert key not in place.look()["problems"]
     assert [n["kind"] for n in place.webhook.got if n["keys"] == [key]] == ["problem", "recovery"]
+
+
+def test_a_run_that_died_without_a_word_is_settled_and_told_once(place, tmp_path):
+    """Its process was killed, Prefect and ClearML still call it running: both say how it ended, operators hear of it."""
+    place.prefect.heartbeat()
+    patient = {"worker_silent": 1e9}
+    place.look(**patient)
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        run = process.stdout.readline().strip()
+        process.kill()
+    assert {*place.look(**patient)["problems"]} == {"lost"}
+    assert place.prefect.http.get(f"flow_runs/{run}").json()["state"]["type"] == "CRASHED"
+    (task,) = [t for t in controllers() if t["hyperparams"]["properties"]["prefect_flow_run"]["value"] == run]
+    assert (task["status"], task["status_reason"]) == ("failed", "lost")
+    assert place.look(**patient)["problems"] == []
+    assert [(n["kind"], n["keys"]) for n in place.webhook.got] == [("problem", ["lost"]), ("recovery", ["lost"])]
+
+
+KILLED = """
+import time
+from prefect.runtime import flow_run
+from clearml_utils import flow
+
+@flow(name="killed")
+def killed():
+    print(flow_run.id, flush=True)
+    time.sleep(600)
+
+killed()
+"""
+
+
+def controllers() -> list[dict]:
+    """Every controller in ClearML."""
+    fields = ["status", "status_reason", "hyperparams.properties"]
+    return Connection().call("tasks.get_all", type=["controller"], search_hidden=True, only_fields=fields)["tasks"]
 
 
 def test_prefect_that_does_not_answer_is_told_once_and_its_return(place, monkeypatch):
