@@ -6,8 +6,6 @@ DejaVu Sans ships with matplotlib and has Cyrillic.
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,15 +19,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import FT2Font
-from PIL import Image
+
+from flows.notify.palette import Palette, Pixels
 
 WIDTH, HEIGHT, DPI = 960, 640, 160
 BACKGROUND, INK, FAINT = "#f4f3ef", "#22262b", "#5b6470"
 ANSWER, LINE, BAND, SHIFT, AHEAD = "#7d8a99", "#1f5f99", "#cddcea", "#a23b14", "#6a3d9a"
+GRID = "#dcdad3"
+PALETTE = Palette((BACKGROUND, BAND), (GRID, INK, FAINT, ANSWER, LINE, SHIFT, AHEAD))
 FONT = "DejaVu Sans"
 SMALLEST_FONT = 12.0
 KEPT = 12
-"""Backgrounds kept as pixels, two and a half megabytes each."""
+"""Backgrounds kept as pixels, three megabytes each."""
 LONGEST = 28
 """Days shown at most."""
 
@@ -83,10 +84,13 @@ class Painter:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: dict[tuple[object, ...], Any] = {}
+        self._kept: dict[tuple[object, ...], tuple[Any, Pixels]] = {}
+        self._framed: tuple[object, ...] = ()
         self.figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor=BACKGROUND)
         self.canvas: Any = FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes((0.09, 0.23, 0.88, 0.64), facecolor=BACKGROUND)
+        box = self.axes.bbox
+        self._inside = slice(HEIGHT - int(box.y1), HEIGHT - int(box.y0) + 1), slice(int(box.x0), int(box.x1) + 1)
         self._frame()
         self._artists()
 
@@ -101,10 +105,21 @@ class Painter:
             if key not in self._kept:
                 self.canvas.draw()
                 self._keep(key)
-            self.canvas.restore_region(self._kept[key])
-            for artist in self.moving:
-                self.axes.draw_artist(artist)
-            return self._encoded()
+            region, numbers = self._kept[key]
+            self.canvas.restore_region(region)
+            for artist, there in zip(self.moving, self._there(chart), strict=True):
+                if there:
+                    self.axes.draw_artist(artist)
+            drawn = numbers.copy()
+            drawn[self._inside] = PALETTE.numbers(self._pixels()[self._inside])
+        return PALETTE.png(drawn)
+
+    @staticmethod
+    def _there(chart: Chart) -> tuple[bool, ...]:
+        """Which of the moving artists have anything to show."""
+        usual, shift = chart.usual is not None and chart.shift is None, chart.shift is not None
+        ahead = chart.forecast is not None
+        return usual, usual, bool(chart.answers), bool(chart.means), shift, ahead, ahead
 
     def _static(self, chart: Chart) -> tuple[object, ...]:
         """Everything `canvas.draw` shows, the moving artists aside."""
@@ -114,14 +129,10 @@ class Painter:
     def _keep(self, key: tuple[object, ...]) -> None:
         if len(self._kept) >= KEPT:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[key] = self.canvas.copy_from_bbox(self.figure.bbox)
+        self._kept[key] = self.canvas.copy_from_bbox(self.figure.bbox), PALETTE.numbers(self._pixels())
 
-    def _encoded(self) -> bytes:
-        """PNG in three colours; run lengths suit flat pictures and take a tenth of the time of a search."""
-        out = io.BytesIO()
-        image = Image.frombuffer("RGBA", (WIDTH, HEIGHT), self.canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
-        image.convert("RGB").save(out, "PNG", compress_level=6, compress_type=zlib.Z_RLE)
-        return out.getvalue()
+    def _pixels(self) -> Pixels:
+        return np.asarray(self.canvas.buffer_rgba())
 
     def _frame(self) -> None:
         axes = self.axes
@@ -133,7 +144,7 @@ class Painter:
 
     def _artists(self) -> None:
         axes = self.axes
-        self.grid = LineCollection([], colors="#dcdad3", linewidths=1, zorder=0)
+        self.grid = LineCollection([], colors=GRID, linewidths=1, zorder=0)
         axes.add_collection(self.grid, autolim=False)
         self.band = axes.axhspan(0, 1, color=BAND, lw=0, zorder=1)
         self.level = axes.axhline(0, color=LINE, lw=1.6, ls=(0, (5, 4)), zorder=2)
@@ -153,13 +164,7 @@ class Painter:
     def _set(self, chart: Chart) -> None:
         ahead = chart.forecast[0] if chart.forecast else 0.0
         right = max(float(chart.days), ahead + 0.6)
-        margin = 0.04 * (chart.hi - chart.lo)
-        self.axes.set_xlim(-0.2, right)
-        self.axes.set_ylim(chart.lo - margin, chart.hi + margin)
-        self.axes.set_xticks([x for x, _ in chart.ticks], [words for _, words in chart.ticks])
-        levels = steps(chart.lo, chart.hi)
-        self.axes.set_yticks(levels, [f"{level:g}" for level in levels])
-        self.grid.set_segments([[(-0.2, level), (right, level)] for level in levels])
+        self._scale(chart, right)
         self.title.set_text(drawable(chart.title))
         self.answers.set_data(*_columns(chart.answers))
         self.means.set_data(*_columns(chart.means))
@@ -168,10 +173,21 @@ class Painter:
         self._forecast(chart)
         self._key(chart)
 
+    def _scale(self, chart: Chart, right: float) -> None:
+        """Limits, levels and dates, where they are not those of the chart before."""
+        framed = (right, chart.lo, chart.hi, tuple(chart.ticks))
+        if framed == self._framed:
+            return
+        self._framed = framed
+        margin = 0.04 * (chart.hi - chart.lo)
+        self.axes.set_xlim(-0.2, right)
+        self.axes.set_ylim(chart.lo - margin, chart.hi + margin)
+        self.axes.set_xticks([x for x, _ in chart.ticks], [words for _, words in chart.ticks])
+        levels = steps(chart.lo, chart.hi)
+        self.axes.set_yticks(levels, [f"{level:g}" for level in levels])
+        self.grid.set_segments([[(-0.2, level), (right, level)] for level in levels])
+
     def _usual(self, chart: Chart) -> None:
-        shown = chart.usual is not None and chart.shift is None
-        for artist in (self.band, self.level):
-            artist.set_visible(shown)
         if chart.usual is not None:
             low, level, high = chart.usual
             self.band.set_y(low)

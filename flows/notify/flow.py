@@ -7,14 +7,16 @@ import logging
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run, task_run
+from prefect.utilities.annotations import opaque
 
 from clearml_utils import RegistryError, TrackingError, current_record, flow, registry, task
 from flows import settings as product
@@ -69,12 +71,14 @@ def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = Fa
     now = SharedClock(settings.home).now()
     chosen: Any = choose_policies(settings.database, settings.project, now)
     policies = chosen.limited(settings.messages_per_day)
-    outcomes: Any = write_messages(analysis, forecasts, policies, settings.database, now)
+    ahead: Any = opaque(forecasts)  # or Prefect looks through every value of every person, three times a task
+    outcomes: Any = write_messages(analysis, ahead, policies, settings.database, now)
     if dry_run:
-        page = render_preview(outcomes, settings.home / "preview" / "messages.html")
+        page = render_preview(opaque(outcomes), settings.home / "preview" / "messages.html")
         log.info("messages of this cycle to review: %s", page)
         return _counted(outcomes, ())
-    sent: Any = deliver(outcomes, analysis, forecasts, policies, settings.database)
+    whole: Any = opaque(outcomes)
+    sent: Any = deliver(whole, analysis, ahead, policies, settings.database)
     if policies.comparison is not None and _look_is_due(settings.database, now):
         compare_policies(analysis, promote=True)
     return _counted(outcomes, sent)
@@ -97,7 +101,7 @@ def choose_policies(database: Path, project: str, now: datetime) -> Policies:
     return Policies(champion, trial, tuple(arms))
 
 
-@task(name="write-messages", capture="none")
+@task(name="write-messages", capture="none", cache_policy=NO_CACHE)
 def write_messages(
     analysis: Analysis,
     forecasts: Sequence[Forecast],
@@ -122,7 +126,7 @@ def write_messages(
     return outcomes
 
 
-@task(name="deliver", capture="summary")
+@task(name="deliver", capture="summary", cache_policy=NO_CACHE)
 def deliver(
     outcomes: Sequence[Outcome],
     analysis: Analysis,
@@ -135,24 +139,31 @@ def deliver(
     reports = {report.person: report for report in analysis.reports}
     painter, queued = Painter(), []
     with Store.open(database) as store:
-        for made in (d for outcome in outcomes for d in outcome.drafts):
-            used = policies.of(made.person)
-            mine, report = ahead.get(made.person), reports.get(made.person)
-            record = _lineage(made, used, mine, mine or next(iter(forecasts), None), report, analysis)
-            ready = payload(made, painter)
-            with store.transaction():
-                new = store.outbox.enqueue(
-                    made.outbox_key, made.person, made.category, ready, made.created_at, made.expires_at
-                )
-                if new:
-                    store.messages.record(record)
+        for some in _batches([d for outcome in outcomes for d in outcome.drafts]):
+            ready = [payload(made, painter) for made in some]  # drawn before anything is locked
+            with store.transaction():  # the bot writes too, and a commit waits for the disk
+                for made, sent in zip(some, ready, strict=True):
+                    if not store.outbox.enqueue(
+                        made.outbox_key, made.person, made.category, sent, made.created_at, made.expires_at
+                    ):
+                        continue
+                    mine = ahead.get(made.person)
+                    known = mine or next(iter(forecasts), None)
+                    store.messages.record(
+                        _lineage(made, policies.of(made.person), mine, known, reports.get(made.person), analysis)
+                    )
                     store.ledger.add(made.message_id, "message_queued", made.created_at, made.send.kind)
                     queued.append(made.message_id)
     current_record().values({"messages_queued": float(len(queued))})
     return tuple(queued)
 
 
-@task(name="render-preview", capture="none")
+def _batches(drafts: Sequence[Draft], size: int = 32) -> Iterator[Sequence[Draft]]:
+    for start in range(0, len(drafts), size):
+        yield drafts[start : start + size]
+
+
+@task(name="render-preview", capture="none", cache_policy=NO_CACHE)
 def render_preview(outcomes: Sequence[Outcome], page: Path) -> Path:
     """Write every message of the cycle to one HTML page."""
     page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,7 +5,8 @@ people, trains the model (`first_cycle_s_100`); training for more people is the 
 size, people are enrolled and given 30 answers each straight through the store, not by taps, and a cycle runs in a
 process of its own: it writes what the Sheet lacks, reads all of it, analyses, forecasts and decides about everybody.
 `MOODFLOW_BENCH_PEOPLE=100,1000` limits it; with `MOODFLOW_BENCH_HOME` the stack's state is kept there, and the next
-size can be measured later, in a piece of its own. Sizes are run once: a run is long.
+size can be measured later, in a piece of its own. Sizes are run once: a run is long. It is noon for everybody, a day later
+at each size: at night nobody would be told anything, and a cycle would seem to cost a third of what it does.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from flows.commands.stack import Ports, running
+from flows.clock import SharedClock
+from flows.commands.stack import Ports, await_prefect, running
 from flows.settings import Settings
 from flows.store import Response, Store
 from tests.benchmarks.figures import BUILD, write
 
 ANSWERS = 30
 SIZES = (100, 1000, 10_000)
+HERE = ZoneInfo("Europe/Amsterdam")
 
 
 def main() -> None:
@@ -54,21 +58,39 @@ def cycles(settings: Settings, sizes: Sequence[int]) -> dict[str, float]:
     figures: dict[str, float] = {}
     there = enrolled(settings)
     if not there:
+        next_noon(settings)
         fill(settings, 0, sizes[0])
     with running(settings, Ports(), strict_ports=False) as stack:
+        await_prefect(stack)
         environment = stack.full_environment | {"MOODFLOW_SHEETS_PER_MINUTE": "100000"}
         if not there:
             figures[f"first_cycle_s_{sizes[0]}"] = one_cycle(environment, sizes[0])["wall"]
         for before, people in pairwise([there, *sizes]):
+            next_noon(settings)
             if before in {0, people}:
                 answer_again(settings)
             else:
                 fill(settings, before, people)
+            told = messages(settings)
             got = one_cycle(environment, people)
+            got["messages"] = messages(settings) - told
             print(people, got, flush=True)
             figures[f"cycle_s_{people}"] = got.pop("wall")
             figures |= {f"{name}_{people}": value for name, value in got.items()}
     return figures
+
+
+def next_noon(settings: Settings) -> None:
+    """Noon of the day after the last cycle, or of today, where everybody lives."""
+    clock = SharedClock(settings.home)
+    day = clock.now().astimezone(HERE) + (timedelta(days=1) if clock.replayed() else timedelta(0))
+    clock.set(day.replace(hour=12, minute=0, second=0, microsecond=0))
+
+
+def messages(settings: Settings) -> int:
+    """How many messages were decided so far."""
+    with Store.open(settings.database) as store:
+        return len(store.messages.all())
 
 
 def enrolled(settings: Settings) -> int:
@@ -94,11 +116,11 @@ def one_cycle(environment: dict[str, str], people: int) -> dict[str, float]:
 
 def answer_again(settings: Settings) -> None:
     """One answer more of everybody, so that the next cycle of the same people has news."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = SharedClock(settings.home).now()
     with Store.open(settings.database) as store, store.transaction():
         survey = store.surveys.open(settings.survey, now)
         for one in store.people.list():
-            name = f"{one.person}-{ANSWERS}"
+            name = f"{one.person}-{now:%m%d}"
             answers = dict.fromkeys(survey.item_ids, 4)
             store.responses.add(
                 Response(f"{name}-1", name, one.person, survey.name, survey.version, 1, "complete", ANSWERS // 4 + 1, 3,
@@ -109,7 +131,7 @@ def answer_again(settings: Settings) -> None:
 def fill(settings: Settings, before: int, people: int) -> None:
     """Enrol people up to that number and give each their answers, four a day up to now; seeded."""
     rng = np.random.default_rng(before)
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    now = SharedClock(settings.home).now()
     with Store.open(settings.database) as store, store.transaction():
         survey = store.surveys.open(settings.survey, now)
         for number in range(before, people):
@@ -117,7 +139,7 @@ def fill(settings: Settings, before: int, people: int) -> None:
                 number + 1, study=survey.name, language="en", timezone="Europe/Amsterdam", consent_version="bench", at=now,
                 country="NL",
             ).person  # fmt: skip
-            moods = rng.normal(4, 1.2, (ANSWERS, len(survey.item_ids))).round().clip(1, 7).astype(int)
+            moods = dynamics(rng, len(survey.item_ids))
             for turn in range(ANSWERS):
                 at = now - timedelta(hours=4 * (ANSWERS - turn))
                 day, beep = turn // 4 + 1, turn % 4 + 1
@@ -127,6 +149,17 @@ def fill(settings: Settings, before: int, people: int) -> None:
                     Response(f"{name}-1", name, person, survey.name, survey.version, 1, "complete", day, beep, at, at, at,
                              at + timedelta(minutes=3), "Europe/Amsterdam", answers)
                 )  # fmt: skip
+
+
+def dynamics(rng: np.random.Generator, items: int) -> np.ndarray:
+    """Answers of one person, who has a level and an inertia of their own: people who do not differ are a corner of the
+    group's model that takes its fit ten times as long and that no study is in.
+    """
+    level, inertia = rng.normal(4, 0.8, items), rng.normal(0.35, 0.1)
+    moods = rng.normal(0, 1.2, (ANSWERS, items))
+    for turn in range(1, ANSWERS):
+        moods[turn] += inertia * moods[turn - 1]
+    return (level + moods).round().clip(1, 7).astype(int)
 
 
 def dask() -> dict[str, float]:

@@ -117,6 +117,38 @@ def test_the_monitor_is_taken_before_what_waited_longer(deployed):
             deployed.http.delete(f"flow_runs/{run}").raise_for_status()
 
 
+def test_a_run_whose_worker_died_before_it_began_is_crashed(deployed):
+    """What a worker had taken and never began does not wait for good, and one that began is left alone; with the shortest
+    time Prefect allows instead of the shipped quarter of an hour.
+    """
+    wanted = shipped()["unbegun runs are crashed"]
+    quick = {**wanted, "name": "unbegun at once", "trigger": {**wanted["trigger"], "within": 10}}
+    made = deployed.post("automations/", **quick)["id"]
+    one = deployed.deployments["cycle"]
+
+    def taken() -> str:
+        run = deployed.post(f"deployments/{one['id']}/create_flow_run")["id"]
+        pending = {"type": "PENDING", "name": "Submitting"}
+        deployed.post(f"flow_runs/{run}/set_state", state=pending, force=True)
+        return run
+
+    def state(run: str) -> str:
+        return deployed.http.get(f"flow_runs/{run}").raise_for_status().json()["state"]["type"]
+
+    begun, lost = taken(), taken()
+    try:
+        running = {"type": "RUNNING", "name": "Running"}
+        deployed.post(f"flow_runs/{begun}/set_state", state=running, force=True)
+        deadline = time.monotonic() + 180
+        while state(lost) != "CRASHED" and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert (state(lost), state(begun)) == ("CRASHED", "RUNNING")
+    finally:
+        deployed.http.delete(f"automations/{made}").raise_for_status()
+        for run in (begun, lost):
+            deployed.http.delete(f"flow_runs/{run}").raise_for_status()
+
+
 def test_new_answers_start_a_collection(deployed):
     """The bot's own word of new answers makes a run of `collect`, by Prefect's automation."""
 
