@@ -31,7 +31,7 @@ from flows.forecast.outcome import Health, health
 from flows.forecast.plots import comparison
 from flows.forecast.promotion import Verdict, compare
 from flows.forecast.rerun import replayed, turned_out
-from flows.forecast.result import Forecast
+from flows.forecast.result import Forecasts
 from flows.settings import Settings
 from flows.store import Store
 from flows.survey.definition import load
@@ -90,7 +90,7 @@ def _experiments(result: Backtest, *, every_trial: bool) -> None:
 
 
 @flow(name="forecast", flow_run_name="forecast", capture="summary", validate_parameters=False)
-def forecast(analysis: Analysis) -> list[Forecast]:
+def forecast(analysis: Analysis) -> Forecasts:
     """Forecast everybody's next beep with the champion, training one where there is none."""
     settings = product.load()
     version = registry.champion(NAME, settings.project)
@@ -99,7 +99,7 @@ def forecast(analysis: Analysis) -> list[Forecast]:
     else:
         _: Any = watch(settings, analysis, version)
     made: Any = forecast_all(settings, analysis, version)
-    forecasts: list[Forecast] = made
+    forecasts: Forecasts = made
     return forecasts
 
 
@@ -293,7 +293,7 @@ def _since(analysis: Analysis, window_end: str) -> Mask:
 
 
 @task(name="forecast the next beep", capture="summary")
-def forecast_all(settings: Settings, analysis: Analysis, version: ModelVersion) -> list[Forecast]:
+def forecast_all(settings: Settings, analysis: Analysis, version: ModelVersion) -> Forecasts:
     """Forecast everybody who has answered three times or more."""
     model = MoodModel.load(registry.download(version))
     now = SharedClock(settings.home).now()
@@ -304,7 +304,7 @@ def forecast_all(settings: Settings, analysis: Analysis, version: ModelVersion) 
         model_id=version.id, version=version.version,
     )  # fmt: skip
     current_record().values({"forecasts": len(made), "model_version": version.version})
-    return made
+    return Forecasts(made)
 
 
 def _ahead(settings: Settings, analysis: Analysis, now: datetime) -> list[Next]:

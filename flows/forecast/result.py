@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,29 @@ class Forecast:
     model_version: int
     low_risk: float | None = None
     coverage: float = 0.8
+
+
+class Forecasts(Sequence[Forecast]):
+    """Everybody's forecasts of one cycle.
+
+    Neither a list nor a dataclass: of those Prefect writes every value into its database as a flow's parameter, refuses
+    the run beyond half a megabyte (some two thousand people), and looks through all of it at each call. Of this one it
+    keeps the name, and hands it on as it is.
+    """
+
+    __slots__ = ("_made",)
+
+    def __init__(self, made: Iterable[Forecast]) -> None:
+        self._made = tuple(made)
+
+    @overload
+    def __getitem__(self, at: int) -> Forecast: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Forecast, ...]: ...
+    def __getitem__(self, at: int | slice) -> Forecast | tuple[Forecast, ...]:
+        """The forecasts at a place."""
+        return self._made[at]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._made)

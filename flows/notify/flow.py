@@ -71,14 +71,13 @@ def notify(analysis: Analysis, forecasts: Sequence[Forecast], dry_run: bool = Fa
     now = SharedClock(settings.home).now()
     chosen: Any = choose_policies(settings.database, settings.project, now)
     policies = chosen.limited(settings.messages_per_day)
-    ahead: Any = opaque(forecasts)  # or Prefect looks through every value of every person, three times a task
-    outcomes: Any = write_messages(analysis, ahead, policies, settings.database, now)
+    outcomes: Any = write_messages(analysis, forecasts, policies, settings.database, now)
     if dry_run:
         page = render_preview(opaque(outcomes), settings.home / "preview" / "messages.html")
         log.info("messages of this cycle to review: %s", page)
         return _counted(outcomes, ())
-    whole: Any = opaque(outcomes)
-    sent: Any = deliver(whole, analysis, ahead, policies, settings.database)
+    whole: Any = opaque(outcomes)  # or Prefect looks through every value of every person, twice a task
+    sent: Any = deliver(whole, analysis, forecasts, policies, settings.database)
     if policies.comparison is not None and _look_is_due(settings.database, now):
         compare_policies(analysis, promote=True)
     return _counted(outcomes, sent)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.store.database import Database, StoreError, micros, micros_or_none, moment, moment_or_none
@@ -96,6 +97,14 @@ class Messages:
         ]
 
 
+def _iso(moments: pd.Series) -> pd.Series:
+    """Moments in UTC as `Snapshots.save` would have them written, in a tenth of the time; others as they are."""
+    if str(moments.dt.tz) != "UTC":
+        return moments
+    text = np.datetime_as_string(moments.dt.tz_convert(None).to_numpy(), unit="us")
+    return (pd.Series(text, index=moments.index, dtype=object) + "+0000").where(moments.notna(), "")
+
+
 class Snapshots:
     """The rows a run read, under their data hash."""
 
@@ -104,7 +113,8 @@ class Snapshots:
 
     def save(self, data_hash: str, frame: pd.DataFrame, at: datetime | None = None) -> None:
         """Keep a frame of plain columns; one kept before stays."""
-        text = frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z")
+        written = frame.assign(**{str(n): _iso(c) for n, c in frame.items() if isinstance(c.dtype, pd.DatetimeTZDtype)})
+        text = written.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z")
         columns = json.dumps({str(name): str(kind) for name, kind in frame.dtypes.items()})
         self._db.write(
             "INSERT OR IGNORE INTO snapshots (data_hash, columns, rows, saved_at) VALUES (?,?,?,?)",

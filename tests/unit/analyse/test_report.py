@@ -1,8 +1,9 @@
-"""An analysis goes from flow to flow whole, and into Prefect's database by its name alone."""
+"""An analysis and its forecasts go from flow to flow whole, and into Prefect's database by their names alone."""
 
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from prefect.utilities.collections import visit_collection
 
 from flows.analyse.report import Analysis
 from flows.forecast.flow import forecast
+from flows.forecast.result import Forecast, Forecasts
 from flows.notify.flow import notify
 from tests.golden.people import person
 
@@ -23,9 +25,15 @@ def analysis() -> Analysis:
 def test_prefect_is_told_no_answer(analysis):
     """What a flow run's parameters hold in Prefect's database and UI is the name of the type."""
     assert forecast.serialize_parameters({"analysis": analysis}) == {"analysis": "<Analysis>"}
-    assert notify.serialize_parameters({"analysis": analysis, "forecasts": [], "dry_run": True}) == {
-        "analysis": "<Analysis>", "forecasts": [], "dry_run": True,
+    one = Forecast("anna", "na", datetime(2026, 3, 2, tzinfo=UTC), 3.0, 3.0, 2.0, 4.0, "m", 1)
+    many = Forecasts([one] * 10_000)  # as a list: two megabytes, and Prefect refuses a run with more than a half
+    assert notify.serialize_parameters({"analysis": analysis, "forecasts": many, "dry_run": True}) == {
+        "analysis": "<Analysis>", "forecasts": "<Forecasts>", "dry_run": True,
     }  # fmt: skip
+    seen = []
+    assert visit_collection(many, lambda value: seen.append(value) or value, return_data=True) is many
+    assert len(seen) == 1
+    assert pickle.loads(pickle.dumps(many))[9_999] == one  # noqa: S301 - our own
 
 
 def test_prefect_does_not_look_through_every_value_of_every_person(analysis):
