@@ -30,7 +30,7 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"no {what} within {seconds} s"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def descendants(pid: int) -> list[int]:

@@ -10,12 +10,26 @@ from hypothesis import strategies as st
 from flows.monitor.bookkeeping import Account
 from flows.monitor.checks import problems
 from flows.monitor.observation import Observation, SlotsSeen, StoreSeen
-from flows.monitor.slots import NEVER_MADE, Patience, Run, decided
+from flows.monitor.slots import NEVER_MADE, Patience, Run, account, decided, due_slots
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 EVERY = timedelta(minutes=5)
 DUE = [START + EVERY * n for n in range(6)]
 HOUR = timedelta(hours=1)
+
+
+def test_slots_are_counted_whatever_became_of_them():
+    """The account has one entry per due slot: ran, failed with its message, or never made."""
+    due = due_slots(START, EVERY, START + 1.5 * EVERY, START + 5.5 * EVERY)
+    assert due == [START + EVERY * n for n in (2, 3, 4, 5)]
+    runs = [
+        Run(due[0], "FAILED", "Failed", "no"),
+        Run(due[0], "COMPLETED", "Completed"),
+        Run(due[1], "CRASHED", "Crashed", "gone"),
+    ]
+    assert [(s.ran, s.reason) for s in account(due, runs)] == [
+        (True, ""), (False, "Crashed: gone"), *[(False, NEVER_MADE)] * 2,
+    ]  # fmt: skip
 
 
 def test_an_open_slot_holds_back_those_behind_it_until_patience_ends():
