@@ -188,10 +188,13 @@ class Replayer:
 
     def _plan(self, start: datetime, end: datetime) -> None:
         """Let the survey flow plan a stretch, and learn which prompts it made."""
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
         from flows.survey.flow import survey  # imports Prefect, which is slow
 
         self.clock.set(max(start, self.clock.now()))
-        survey(lookahead_minutes=int((end - start) / timedelta(minutes=1)))
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # the end of a run waits for the next beat
+            survey(lookahead_minutes=int((end - start) / timedelta(minutes=1)))
         for one in self.people.values():
             for prompt in self.store.prompts.of(one.person, since=start):
                 beep = self.study.beeps.get((one.number, prompt.day, prompt.beep))

@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from flows.store.database import Database, StoreError, micros, micros_or_none, moment, moment_or_none
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,10 @@ class Messages:
 
 
 def _iso(moments: pd.Series) -> pd.Series:
-    """Moments in UTC as `Snapshots.save` would have them written, in a tenth of the time; others as they are."""
-    if str(moments.dt.tz) != "UTC":
-        return moments
+    """Moments in UTC as `Snapshots.save` would have them written, in a tenth of the time."""
+    import numpy as np  # noqa: PLC0415 - the bot does without it
+    import pandas as pd  # noqa: PLC0415 - likewise
+
     text = np.datetime_as_string(moments.dt.tz_convert(None).to_numpy(), unit="us")
     return (pd.Series(text, index=moments.index, dtype=object) + "+0000").where(moments.notna(), "")
 
@@ -113,7 +114,7 @@ class Snapshots:
 
     def save(self, data_hash: str, frame: pd.DataFrame, at: datetime | None = None) -> None:
         """Keep a frame of plain columns; one kept before stays."""
-        written = frame.assign(**{str(n): _iso(c) for n, c in frame.items() if isinstance(c.dtype, pd.DatetimeTZDtype)})
+        written = frame.assign(**{str(n): _iso(c) for n, c in frame.items() if str(c.dtype).endswith(", UTC]")})
         text = written.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z")
         columns = json.dumps({str(name): str(kind) for name, kind in frame.dtypes.items()})
         self._db.write(
@@ -157,6 +158,8 @@ class Snapshots:
 
 
 def _frame(text: str, columns: dict[str, str]) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - the bot does without it
+
     frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     kind: Any  # the stubs of pandas list dtypes one by one
     for name, kind in columns.items():
