@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+import uvloop
 from telegram.error import TelegramError
 
 from flows import settings as configuration
@@ -46,7 +47,7 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold the token
     logging.getLogger("telegram.ext").setLevel(logging.CRITICAL + 1)  # it would show what people wrote
     try:
-        asyncio.run(serve(configuration.load()))
+        uvloop.run(serve(configuration.load()))
     except (TelegramSettingsError, SurveyError, StoreError) as error:
         print(error, file=sys.stderr)
         return EXIT_SETTINGS

@@ -18,6 +18,7 @@ from typing import Any
 
 import bcrypt
 import uvicorn
+import uvloop
 
 from server.embedded import auth, clock, files, watchdog, web
 from server.embedded.api import Api
@@ -212,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     state.urls.update({name: f"http://{host}:{listener.getsockname()[1]}" for name, listener in sockets.items()})
     write_conf(settings.data / "clearml.conf", state.urls, credentials)
     try:
-        asyncio.run(serve(state, credentials, sockets))
+        uvloop.run(serve(state, credentials, sockets))
     finally:
         state.db.close()
     return 0

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from server.telegram.app import App, opened
 from server.telegram.hub import QUERY_LIFETIME_S, Options
@@ -74,7 +75,7 @@ def main() -> int:
         )
         return EXIT_USAGE
     try:
-        asyncio.run(_serve(options, listening, asked.host))
+        uvloop.run(_serve(options, listening, asked.host))
     except (DataInUse, NewerDatabase) as error:
         print(f"{asked.data}: {error}" if isinstance(error, NewerDatabase) else error, file=sys.stderr)
         return EXIT_USAGE

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.campaign,
     pytest.mark.study,
     pytest.mark.skipif(not DATA.is_dir(), reason="the studies lie beside the checkout (MOODFLOW_SHARED), not in it"),
-    pytest.mark.timeout(1500 if FULL else 900),
+    pytest.mark.timeout(7200 if FULL else 900),
 ]
 
 
