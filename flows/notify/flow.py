@@ -26,7 +26,7 @@ from flows.forecast import Forecast
 from flows.notify import comparison, preview
 from flows.notify.chart import Painter
 from flows.notify.context import Context, Told, Waiting
-from flows.notify.deliver import Draft, Outcome, draft, payload
+from flows.notify.deliver import Draft, Outcome, draft_each, payload
 from flows.notify.policies import Comparison, InUse, Policies, arm
 from flows.notify.policy import NAME, REMINDERS, Policy
 from flows.notify.reports import nothing_known
@@ -113,8 +113,8 @@ def write_messages(
     ahead = {f.person: f for f in forecasts}
     with Store.open(database) as store:
         people = store.people.list(study=analysis.study, state="active")
-        outcomes = tuple(
-            draft(
+        outcomes = draft_each(
+            (
                 reports.get(p.person) or nothing_known(p.person, analysis.target, p.timezone, analysis.data_hash),
                 context_of(store, p, ahead.get(p.person), policies.of(p.person).policy, now),
                 policies.of(p.person).policy,

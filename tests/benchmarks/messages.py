@@ -1,6 +1,6 @@
 """Decisions and texts for 10,000 people; charts a second.
 
-Both keys time exactly what a cycle does for each person: `draft` (decide, write, describe the chart) and `Painter.png`.
+Both keys time exactly what a cycle does for each person: `draft_each` (decide, write, describe the chart) and `Painter.png`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flows.analyse.report import ChangePoint
 from flows.forecast import Forecast
 from flows.notify.chart import Painter
 from flows.notify.context import Told
-from flows.notify.deliver import Draft, Outcome, draft
+from flows.notify.deliver import Draft, Outcome, draft_each
 from flows.notify.policy import Policy
 from tests.benchmarks.figures import spread, write
 from tests.golden.people import START, Constructed, person
@@ -47,18 +47,18 @@ def crowd(people: int) -> list[Constructed]:
     return found
 
 
-def decided(people: list[Constructed]) -> tuple[float, list[Outcome]]:
+def decided(people: list[Constructed]) -> tuple[float, tuple[Outcome, ...]]:
     """Seconds to decide about and write for everybody, and what came of it."""
     policy = Policy()
     begun = time.perf_counter()
-    outcomes = [draft(one.report, one.context, policy) for one in people]
+    outcomes = draft_each((one.report, one.context, policy) for one in people)
     return time.perf_counter() - begun, outcomes
 
 
-def drawn(drafts: list[Draft]) -> float:
+def drawn(made: list[Draft]) -> float:
     """Charts a second, described and drawn anew, on one painter."""
     painter = Painter()
-    fresh = [replace(d) for d in drafts]
+    fresh = [replace(d) for d in made]
     begun = time.perf_counter()
     for one in fresh:
         assert one.chart is not None
@@ -69,11 +69,11 @@ def drawn(drafts: list[Draft]) -> float:
 def main() -> None:
     people = crowd(PEOPLE)
     runs = [decided(people) for _ in range(RUNS)]
-    drafts = [d for outcome in runs[0][1] for d in outcome.drafts]
-    charts = [d for d in drafts if d.chart][:CHARTS]
+    made = [d for outcome in runs[0][1] for d in outcome.drafts]
+    charts = [d for d in made if d.chart][:CHARTS]
     figures = {
         "people": PEOPLE,
-        "messages_of_10k": len(drafts),
+        "messages_of_10k": len(made),
         **spread("decide_10k_s", [seconds for seconds, _ in runs]),
         **spread("charts_per_s", [drawn(charts) for _ in range(RUNS)]),
     }
