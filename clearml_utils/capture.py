@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from clearml_utils.record import Record
 
 _PREVIEW = 2_000
-_SMALL = 200_000
 
 
 @dataclass
@@ -35,6 +34,10 @@ class Stored:
         Writes the file; None where the value is only described.
     preview, display
         Shown in the web application.
+    data
+        What `write` would write, where it is at hand.
+    now
+        Whether it must be written at once: a file is the user's, and may be gone a moment later.
     """
 
     key: str
@@ -46,7 +49,8 @@ class Stored:
     display: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     framework: str = ""
-    small: bool = True
+    data: bytes | None = None
+    now: bool = False
 
 
 def kind_of(value: Any) -> str:  # noqa: PLR0911 - a table of kinds reads best as one
@@ -251,7 +255,6 @@ def artifact_of(key: str, value: Any, options: Options) -> Stored:
             f"{key}: {size / 1e6:.0f} MB, over the limit of {options.artifact_max_mb:g} MB "
             "(CLEARML_UTILS_ARTIFACT_MAX_MB); described, not stored"
         )
-    made.small = size <= _SMALL
     return made
 
 
@@ -303,15 +306,11 @@ def _json_file(key: str, value: Any) -> Stored:
         text = json.dumps(value, indent=1, sort_keys=True)
     except (TypeError, ValueError):
         return _pickled(key, value)
-    return Stored(
-        key, "JSON", "application/json", ".json", lambda path: _write(path, text.encode()), preview=text[:_PREVIEW]
-    )
+    return _bytes(key, "JSON", "application/json", ".json", text.encode(), preview=text[:_PREVIEW])
 
 
 def _text_file(key: str, value: Any) -> Stored:
-    return Stored(
-        key, "string", "text/plain", ".txt", lambda path: _write(path, value.encode()), preview=value[:_PREVIEW]
-    )
+    return _bytes(key, "string", "text/plain", ".txt", value.encode(), preview=value[:_PREVIEW])
 
 
 def _path_file(key: str, value: Any) -> Stored:
@@ -324,24 +323,21 @@ def _path_file(key: str, value: Any) -> Stored:
         "".join(value.suffixes[-2:]) or ".bin",
         lambda path: _copy(value, path),
         preview=value.name,
+        now=True,
     )
 
 
 def _png_file(key: str, value: Any) -> Stored:
-    png = matplotlib_png(value)
-    return Stored(key, "image", "image/png", ".png", lambda path: _write(path, png))
+    return _bytes(key, "image", "image/png", ".png", matplotlib_png(value))
 
 
 def _pickled(key: str, value: Any) -> Stored:
-    data = pickle.dumps(value)
-    return Stored(
-        key,
-        "pickle",
-        "application/pickle",
-        ".pkl",
-        lambda path: _write(path, data),
-        preview=f"{type(value).__module__}.{type(value).__qualname__}",
-    )
+    preview = f"{type(value).__module__}.{type(value).__qualname__}"
+    return _bytes(key, "pickle", "application/pickle", ".pkl", pickle.dumps(value), preview=preview)
+
+
+def _bytes(key: str, kind: str, content_type: str, suffix: str, data: bytes, preview: str = "") -> Stored:
+    return Stored(key, kind, content_type, suffix, lambda path: _write(path, data), preview=preview, data=data)
 
 
 _ARTIFACTS: dict[str, Callable[[str, Any], Stored]] = {
@@ -372,7 +368,7 @@ def model_of(key: str, model: Any, options: Options) -> Stored:
         made = _path_file(key, model)
     else:
         data = _dump_model(model)
-        made = Stored(key, "model", "application/octet-stream", _SUFFIX, lambda path: _write(path, data))
+        made = _bytes(key, "model", "application/octet-stream", _SUFFIX, data)
         if len(data) > options.artifact_max_mb * 1e6:
             made.write = None
             made.notes.append(f"model {key}: {len(data) / 1e6:.0f} MB, over the limit; described, not stored")

@@ -6,8 +6,10 @@ because the spool, not the socket, is where waiting is cheap.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Sequence
 from functools import cache
@@ -175,8 +177,8 @@ class Connection:
         )
         return response.status_code, response.content
 
-    def upload(self, path: str, source: Path, content_type: str) -> str:
-        """Store the file `source` under `path`; its address.
+    def upload(self, path: str, source: Path | bytes, content_type: str) -> str:
+        """Store a file, or the content of one, under `path`; its address.
 
         The file server is ClearML's own (`http`), or whatever storage `CLEARML_FILES_HOST` names (`s3://`, a folder).
         """
@@ -184,13 +186,18 @@ class Connection:
         if not url.startswith(("http://", "https://")):
             from clearml import StorageManager  # noqa: PLC0415 - only where storage is not the file server
 
-            return str(StorageManager.upload_file(str(source), url, wait_for_upload=True))
+            if isinstance(source, Path):
+                return str(StorageManager.upload_file(str(source), url, wait_for_upload=True))
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(source)
+                file.flush()
+                return str(StorageManager.upload_file(file.name, url, wait_for_upload=True))
         self.calls += 1
         if self._files is None:
             self._files = requests.Session()
             self._files.trust_env = bool(getproxies())
         try:
-            with source.open("rb") as stream:
+            with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
                 response = self._files.post(
                     f"{self.files}/",
                     files={path: (path, stream, content_type)},
@@ -203,14 +210,14 @@ class Connection:
             _raise(f"upload of {path}", response.status_code, 0, response.text[:300])
         return url
 
-    def upload_many(self, files: Sequence[tuple[str, Path, str]]) -> list[str]:
-        """Store small files (path, source, content type) in one request; their addresses."""
+    def upload_many(self, files: Sequence[tuple[str, Path | bytes, str]]) -> list[str]:
+        """Store small files (path, file or content, content type) in one request; their addresses."""
         session = self.session
         pool = self._store
         if pool is None:
             return [self.upload(*one) for one in files]
         self.calls += 1
-        parts = [(path, (path, source.read_bytes(), kind)) for path, source, kind in files]
+        parts = [(path, (path, _bytes(source), kind)) for path, source, kind in files]
         body, content_type = encode_multipart_formdata(parts)
         try:
             headers = session.add_auth_headers({"Content-Type": content_type})
@@ -221,20 +228,31 @@ class Connection:
             _raise(f"upload of {len(files)} files", got.status, 0, got.data[:300].decode(errors="replace"))
         return [f"{self.files}/{path}" for path, _, _ in files]
 
-    def close(self) -> None:
-        """Close the sockets; the next call opens them again."""
+    def rest(self) -> None:
+        """Close the sockets; the next call opens them again, signed in as before."""
         with self._lock:
-            session, self._session = self._session, None
-            files, self._files = self._files, None
-            pools = [pool for pool in (self._api, self._store) if pool is not None]
-            self._api = self._store = None
-        for pool in pools:
-            pool.close()
+            session, files, self._files = self._session, self._files, None
+            for pool in (self._api, self._store):
+                if pool is not None:
+                    pool.close()
+            if session is not None:
+                self._api = _pool(str(session.host), session)
+                self._store = _pool(session.get_files_server_host(), session)
         if files is not None:
             files.close()
         inner = getattr(session, "_Session__http_session", None)
         if inner is not None:
             inner.close()
+
+    def close(self) -> None:
+        """Close the sockets and sign out; the next call signs in again."""
+        self.rest()
+        with self._lock:
+            self._session = self._api = self._store = None
+
+
+def _bytes(source: Path | bytes) -> bytes:
+    return source.read_bytes() if isinstance(source, Path) else source
 
 
 def _path(root: str) -> str:

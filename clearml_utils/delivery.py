@@ -7,6 +7,7 @@ after a send whose end is unknown, the server is asked which of them it has.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +82,8 @@ class Delivery:
         self.connection = connection
         self.projects = Projects(connection)
         self.ids: dict[str, str] = {}
+        self._fresh: dict[str, str] = {}
+        self._over: list[Op] = []
         self._folded: set[int] = set()
         self._stored: dict[int, str] = {}
         self._suspects = Suspects()
@@ -97,6 +100,20 @@ class Delivery:
         segment.trying(ops)
         self._suspects.begin()
         self._folded.clear()
+        try:
+            return self._batch(segment, ops)
+        finally:
+            self._settle(segment)
+
+    def _settle(self, segment: Segment) -> None:
+        """Note in the segment what was done, for all of a batch at once: what is done again changes nothing."""
+        segment.remember(self._fresh)
+        segment.done(self._over)
+        for op in self._over:
+            _remove(op.body.get("file"))
+        self._fresh, self._over = {}, []
+
+    def _batch(self, segment: Segment, ops: Sequence[Op]) -> list[tuple[Op, Rejected]]:
         self._store_together(ops)
         refused: list[tuple[Op, Rejected]] = []
         held = self._open(segment, ops, refused)
@@ -113,7 +130,7 @@ class Delivery:
         for op in rest:
             if op.run not in self.ids and time.time() - op.at > _PATIENCE_SECONDS:
                 refused.append((op, Rejected("its task is not in ClearML", where=op.run)))
-                segment.done([op])
+                self._over.append(op)
         aside, self.again = self._suspects.verdict()
         return refused + aside
 
@@ -130,8 +147,7 @@ class Delivery:
                 self._suspects.met(op, error)
                 return
             self._folded.discard(op.seq)
-            segment.done([op])
-            _remove(op.body.get("file"))
+            self._over.append(op)
 
     def _each(self, do: Callable[[Any], None], items: Sequence[Any]) -> None:
         """Do independent things side by side; the first failure is raised once all are through."""
@@ -154,7 +170,7 @@ class Delivery:
         missing = [r for r in dict.fromkeys([*runs, *parents]) if not self._has(segment, r)]
         found = find(self.connection, missing) if missing else {}
         fresh = {run: str(task["id"]) for run, task in found.items()}
-        self._learn(segment, fresh)
+        self._learn(fresh)
         held: set[str] = set()
         files: dict[str, list[Op]] = {}
         for op in ops:
@@ -164,7 +180,7 @@ class Delivery:
         def one(op: Op) -> None:
             try:
                 if op.run not in self.ids:
-                    self._create(segment, op, files.get(op.run, []))
+                    self._create(op, files.get(op.run, []))
                 self._start(op, found.get(op.run))
                 self._suspects.taken(op)
             except Held:
@@ -176,7 +192,7 @@ class Delivery:
                 return
             except Rejected as error:
                 refused.append((op, error))
-            segment.done([op])
+            self._over.append(op)
 
         first = [op for op in opens if op.body["type"] == "controller" or opens.index(op) == 0]
         for op in first:  # parents before children; and the first child makes the project
@@ -184,9 +200,9 @@ class Delivery:
         self._each(one, [op for op in opens if op not in first])
         return held
 
-    def _learn(self, segment: Segment, ids: dict[str, str]) -> None:
+    def _learn(self, ids: dict[str, str]) -> None:
         self.ids.update(ids)
-        segment.remember(ids)
+        self._fresh.update(ids)
         while len(self.ids) > _IDS:  # the segment still has them
             self.ids.pop(next(iter(self.ids)))
 
@@ -198,7 +214,7 @@ class Delivery:
             self.ids[run] = known
         return True
 
-    def _create(self, segment: Segment, op: Op, files: Sequence[Op]) -> None:
+    def _create(self, op: Op, files: Sequence[Op]) -> None:
         body = op.body
         parent = None
         if body.get("parent"):
@@ -231,7 +247,7 @@ class Delivery:
             request["execution"] = {"artifacts": [self._entry(one) for one in files]}
         made = str(self.connection.call("tasks.create", **request)["id"])
         known = dict.fromkeys([op.run, *also], made)
-        self._learn(segment, known)
+        self._learn(known)
         self._folded.update(one.seq for one in files)
         if body.get("runtime"):
             self.connection.call("tasks.edit", task=made, runtime=body["runtime"], force=True)
@@ -263,7 +279,7 @@ class Delivery:
             self._suspects.taken(op)
         except Rejected as error:
             refused.append((op, error))
-            segment.done([op])
+            self._over.append(op)
         except Unreachable as error:
             self._suspects.met(op, error)
             stuck.add(op.run)
@@ -412,19 +428,17 @@ class Delivery:
                 raise
 
     def _upload(self, body: dict[str, Any], folder: str) -> str:
-        if not body.get("file"):
+        if not _stored(body):
             return ""
-        return self.connection.upload(_place(body, folder), Path(body["file"]), body["content_type"])
+        return self.connection.upload(_place(body, folder), _content(body), body["content_type"])
 
     def _store_together(self, ops: Sequence[Op]) -> None:
         """Upload the small files of many artifacts in a few requests."""
         self._stored.clear()
-        small = [
-            op for op in ops if op.kind == "artifact" and op.body.get("file") and (op.body.get("size") or 0) < _SMALL
-        ]
+        small = [op for op in ops if op.kind == "artifact" and _stored(op.body) and (op.body.get("size") or 0) < _SMALL]
         for start in range(0, len(small), _FILES):
             part = small[start : start + _FILES]
-            files = [(_place(op.body, "artifacts"), Path(op.body["file"]), op.body["content_type"]) for op in part]
+            files = [(_place(op.body, "artifacts"), _content(op.body), op.body["content_type"]) for op in part]
             try:
                 urls = self.connection.upload_many(files)
             except Rejected:  # one of them; each is tried by itself later, and the one is told
@@ -450,6 +464,16 @@ _FINAL = {
     "failed": ("tasks.failed", "failed"),
     "stopped": ("tasks.stopped", "stopped"),
 }
+
+
+def _stored(body: dict[str, Any]) -> bool:
+    """Whether there is a file to be stored, or the value is only described."""
+    return "data" in body or bool(body.get("file"))
+
+
+def _content(body: dict[str, Any]) -> bytes | Path:
+    """A file to be stored: the record holds it, or names it."""
+    return base64.b64decode(body["data"]) if "data" in body else Path(body["file"])
 
 
 def _place(body: dict[str, Any], folder: str) -> str:

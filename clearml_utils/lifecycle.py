@@ -20,11 +20,10 @@ from typing import Any, TypeVar
 
 from prefect.context import FlowRunContext, TaskRunContext
 
-from clearml_utils import links, parameters
+from clearml_utils import links, parameters, prefect_api
 from clearml_utils.environment import script
 from clearml_utils.errors import TrackingError
 from clearml_utils.logs import listen
-from clearml_utils.options import Options
 from clearml_utils.pipeline import Graph, Step
 from clearml_utils.record import NULL, Capture, Record
 from clearml_utils.recorder import Recorder, recorder
@@ -152,7 +151,7 @@ def _open_task(rec: Recorder, meta: Meta, task_run: Any, values: dict[str, Any])
     body = {
         "name": task_run.name,
         "type": meta.task_type,
-        "project": meta.project or (flow_meta.project if flow_meta else None) or Options.load().project,
+        "project": meta.project or (flow_meta.project if flow_meta else None) or rec.options.project,
         "flow": flow_context.flow.name if flow_context and flow_context.flow else "",
         "parent": flow_run or None,
         "tags": sorted(task_run.tags or ()),
@@ -269,7 +268,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
     body = {
         "name": flow_run.name,
         "type": "controller",
-        "project": meta.project or Options.load().project,
+        "project": meta.project or rec.options.project,
         "flow": flow.name,
         "parent": parent if parent in rec.graphs and parent != record.run else None,
         "also": [dummy] if dummy else [],
@@ -280,7 +279,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
                 "version": version,
                 "prefect_flow_run": record.run,
                 "prefect_flow": flow.name,
-                "project": meta.project or Options.load().project,
+                "project": meta.project or rec.options.project,
                 "prefect_name": flow_run.name,
                 "prefect_url": links.flow_run_url(record.run),
                 "prefect_parent_task_run": dummy,
@@ -294,6 +293,7 @@ def _open_flow(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, values: dict
     rec.open(record, body)
     links.later(rec, record.run)
     if body["parent"]:
+        rec.graphs[parent].nested[record.run] = dummy or record.run
         rec.step(parent, Step(dummy or record.run, flow_run.name, "running", (), "controller", record.started))
     return record
 
@@ -340,6 +340,7 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
     if parent is not None:
         key = str(flow_run.parent_task_run_id) if str(flow_run.parent_task_run_id) in rec.graphs[parent].steps else run
         step = rec.graphs[parent].steps[key]
+        safely(meta, lambda: _draw_edges(step))
         step.status, step.ended = (
             {"completed": "completed", "failed": "failed", "stopped": "aborted"}[status],
             time.time(),
@@ -349,6 +350,12 @@ def _flow_over(rec: Recorder, meta: Meta, flow: Any, flow_run: Any, state: Any) 
         rec.flush()
         links.finish(rec)
         rec.rest()
+
+
+def _draw_edges(step: Step) -> None:
+    """What a nested flow takes its inputs from, Prefect alone keeps: with the task run that stands for it."""
+    for dummy in prefect_api.task_runs([step.run]).values():
+        step.parents = _upstream(dummy)
 
 
 def _complete(rec: Recorder, run: str) -> None:
@@ -406,10 +413,9 @@ def _took(record: Record) -> str:
 
 
 def _upstream(task_run: Any) -> tuple[str, ...]:
-    """Task-run ids among a task run's inputs."""
+    """Ids of the task runs, and nested flow runs, whose results a task run takes."""
     inputs = task_run.task_inputs or {}
-    found = (str(i.id) for group in inputs.values() for i in group if getattr(i, "input_type", "") == "task_run")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(str(i.id) for group in inputs.values() for i in group if hasattr(i, "id")))
 
 
 def secret_parameters(fn: Callable[..., Any]) -> frozenset[str]:

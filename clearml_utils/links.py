@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("clearml_utils")
 _WAITING: dict[str, contextvars.Context] = {}
 _LINKING: list[threading.Thread] = []
-_PATIENCE_SECONDS = 0.3
+_PATIENCE_SECONDS = 5.0
 
 
 def flow_run_url(run: str) -> str:
@@ -48,35 +48,40 @@ def known(rec: Recorder, ids: Mapping[str, str]) -> None:
     made then would make the flow wait for all of them.
     """
     for run in [run for run in list(_WAITING) if run in ids]:
+        url = task_url(rec, ids[run])
         thread = threading.Thread(
-            target=_try, args=(rec, run, ids[run], _WAITING.pop(run)), name="clearml-utils-link", daemon=True
+            target=_try, args=(url, run, ids[run], _WAITING.pop(run)), name="clearml-utils-link", daemon=True
         )
         _LINKING.append(thread)
         thread.start()
 
 
 def finish(rec: Recorder) -> None:
-    """Link what is known by now, and wait for links on their way, but not for ever."""
+    """Link what is known by now; nobody waits for links on their way but the end of the process (`wait`)."""
     known(rec, rec.ids)
     _WAITING.clear()
+    _LINKING[:] = [thread for thread in _LINKING if thread.is_alive()]
+
+
+def wait() -> None:
+    """At the end of the process: until links on their way are made, but not for ever."""
     end = time.monotonic() + _PATIENCE_SECONDS
     while _LINKING:
         _LINKING.pop().join(max(0.0, end - time.monotonic()))
 
 
-def _try(rec: Recorder, run: str, task: str, context: contextvars.Context) -> None:
+def _try(url: str, run: str, task: str, context: contextvars.Context) -> None:
     """Link; one that cannot be made is not worth a failure."""
     try:
         try:
-            context.run(_link, rec, run, task)
+            context.run(_link, url, run, task)
         except RuntimeError:  # the flow is over, and its client closed
-            context.run(_link, rec, run, task, own=True)
+            context.run(_link, url, run, task, own=True)
     except Exception as error:  # noqa: BLE001 - Prefect's API may fail in many ways, none of them the flow's
         log.warning("flow run %s has no link to ClearML task %s: %s", run, task, type(error).__name__)
 
 
-def _link(rec: Recorder, run: str, task: str, *, own: bool = False) -> None:
-    url = task_url(rec, task)
+def _link(url: str, run: str, task: str, *, own: bool = False) -> None:
     with _client(own=own) as client:
         client.update_flow_run_labels(flow_run_id=UUID(run), labels={"clearml.task": task, "clearml.url": url})
         artifact = Artifact(

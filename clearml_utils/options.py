@@ -26,7 +26,7 @@ class Options:
     artifact_max_mb
         A larger result is described, not stored.
     linger_ms
-        How long a sender collects records before it sends them together.
+        How long records are collected in memory before they are spooled and sent together.
     flush_seconds
         Longest wait, at the end of the outermost flow, for a server that answers.
     graph_seconds

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from clearml_utils.capture import kind_of, summary
@@ -19,11 +20,16 @@ _IDENTIFIER = re.compile(r"[\w.:/@+-]{1,80}")
 def bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by name, defaults filled in; the keyword arguments alone where they do not bind."""
     try:
-        call = inspect.signature(fn).bind(*args, **kwargs)
+        call = _signature(fn).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return dict(kwargs)
     call.apply_defaults()
     return dict(call.arguments)
+
+
+@lru_cache(maxsize=512)
+def _signature(fn: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(fn)
 
 
 def recorded(values: Mapping[str, Any], policy: Capture, redactor: Redactor, secrets: frozenset[str]) -> dict[str, Any]:

@@ -46,9 +46,18 @@ class Step:
 
 @dataclass
 class Graph:
-    """Steps of one flow run, in the order they were met."""
+    """Steps of one flow run, in the order they were met.
+
+    Attributes
+    ----------
+    steps
+        By run id.
+    nested
+        The step of a nested flow run, by its flow-run id: what takes its result names that.
+    """
 
     steps: dict[str, Step] = field(default_factory=dict)
+    nested: dict[str, str] = field(default_factory=dict)
 
     def update(self, step: Step) -> None:
         """Add a step or replace it."""
@@ -81,7 +90,7 @@ def dag(graph: Graph, ids: Mapping[str, str]) -> dict[str, dict[str, object]]:
     result: dict[str, dict[str, object]] = {}
     for step in _sorted(graph):
         order[step.run] = len(order)
-        parents = [name[p] for p in dict.fromkeys(step.parents) if p in order and p != step.run]
+        parents = [name[p] for p in _parents(graph, step) if p in order and p != step.run]
         result[name[step.run]] = {
             "parents": parents,
             "status": step.status,
@@ -96,12 +105,16 @@ def dag(graph: Graph, ids: Mapping[str, str]) -> dict[str, dict[str, object]]:
     return result
 
 
+def _parents(graph: Graph, step: Step) -> list[str]:
+    return list(dict.fromkeys(graph.nested.get(p, p) for p in step.parents))
+
+
 def _sorted(graph: Graph) -> list[Step]:
     """Steps with parents first; members of a cycle in the order they were met."""
     done: dict[str, Step] = {}
     left = dict(graph.steps)
     while left:
-        ready = [s for s in left.values() if not any(p in left and p != s.run for p in s.parents)]
+        ready = [s for s in left.values() if not any(p in left and p != s.run for p in _parents(graph, s))]
         for step in ready or [next(iter(left.values()))]:
             done[step.run] = left.pop(step.run)
     return list(done.values())

@@ -71,6 +71,8 @@ def children_of(flow_run: str) -> list[Any]:
 
 def crash(flow_runs_gone: Sequence[str], task_runs_gone: Sequence[str]) -> None:
     """Tell Prefect that these died."""
+    if not flow_runs_gone and not task_runs_gone:
+        return
     state: Any = Crashed(message="The process of this run is gone (found by clearml_utils reconcile).")
     with get_client(sync_client=True) as client:
         for run in flow_runs_gone:

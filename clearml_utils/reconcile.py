@@ -25,7 +25,7 @@ from clearml_utils.options import Options
 from clearml_utils.pipeline import Graph, Step
 from clearml_utils.recorder import Recorder, recorder
 from clearml_utils.spool import is_held
-from clearml_utils.states import LOST, UNKNOWN, Settled, settled, shown, tags
+from clearml_utils.states import LOST, NEVER, UNKNOWN, Settled, settled, shown, tags
 
 log = logging.getLogger("clearml_utils")
 _OPEN = ["created", "queued", "in_progress"]
@@ -103,7 +103,7 @@ def reconcile(
             _close(rec, task.run, ends[task.run])
     flows = [flow_run] if flow_run else [*_late(rec, since), *(t.run for t in over if t.kind == "flow")]
     for run in dict.fromkeys(flows):
-        report.created += complete(rec, run, ends=ends)
+        report.created += complete(rec, run, ends=ends, settle_prefect=settle_prefect)
     for task in over:
         if task.kind == "flow":  # after its graph: ClearML edits the configuration of running tasks only
             _close(rec, task.run, ends[task.run])
@@ -192,7 +192,7 @@ def _ends(seen: list[_Seen], stale_after: timedelta, *, settle_prefect: bool) ->
                 end = LOST
         if end is not None:
             ends[task.run] = end
-    if settle_prefect and (dead["flow"] or dead["task"]):
+    if settle_prefect:
         prefect_api.crash(dead["flow"], dead["task"])
     return ends
 
@@ -218,7 +218,14 @@ def _late(rec: Recorder, since: timedelta) -> list[str]:
     return [t.run for t in _ours(rec, type=["controller"], status_changed=[f">={after}"]) if t.run]
 
 
-def complete(rec: Recorder, flow_run: str, wait: float = 0.0, ends: Mapping[str, Settled] | None = None) -> list[str]:
+def complete(
+    rec: Recorder,
+    flow_run: str,
+    wait: float = 0.0,
+    ends: Mapping[str, Settled] | None = None,
+    *,
+    settle_prefect: bool = False,
+) -> list[str]:
     """Give every task run of a flow run its child, and the flow run its graph, from what Prefect knows.
 
     Parameters
@@ -230,7 +237,9 @@ def complete(rec: Recorder, flow_run: str, wait: float = 0.0, ends: Mapping[str,
     wait
         Longest time (seconds) to wait for Prefect to know the end of every task run: it hears of them by events.
     ends
-        Ends of runs that Prefect does not know of, for the graph.
+        Ends of runs that Prefect does not know of, for the graph. Where the flow run's is `LOST`, so are its task runs.
+    settle_prefect
+        Tell Prefect of task runs that died with their flow run.
 
     Returns
     -------
@@ -243,25 +252,41 @@ def complete(rec: Recorder, flow_run: str, wait: float = 0.0, ends: Mapping[str,
     if flow_run not in there:
         return []
     rec.learned({run: str(task["id"]) for run, task in there.items()})
-    missing = [r for r in runs if str(r.id) not in there and str(r.id) not in nested and settled(r.state) is not None]
+    died = (ends or {}).get(flow_run) is LOST
+    missing = {
+        str(r.id): (r, end)
+        for r in runs
+        if str(r.id) not in there
+        and str(r.id) not in nested
+        and (end := settled(r.state) or (_left(r) if died else None))
+    }
     context = _context(rec, there[flow_run]["id"])
-    for run in missing:
-        _create(rec, run, flow_run, context)
+    for run, end in missing.values():
+        _create(rec, run, end, flow_run, context)
+    lost = {run: end for run, (r, end) in missing.items() if settled(r.state) is None}
+    if settle_prefect:
+        prefect_api.crash([], [run for run, end in lost.items() if end is LOST])
     steps = {str(r.id): _step(r, nested.get(str(r.id))) for r in runs}
     seen = rec.graphs.get(flow_run, Graph()).steps  # what ended in this process, Prefect may hear of late
     apart = {str(child.id) for child in nested.values()}
     steps |= {
         run: step for run, step in seen.items() if run not in apart and (run not in steps or steps[run].ended is None)
     }
-    for run, end in (ends or {}).items():
-        if run in steps:
-            steps[run].status = end.shown
+    for name, end in {**lost, **(ends or {})}.items():
+        if name in steps:
+            steps[name].status = end.shown
     controller = there[flow_run]
+    graph = Graph(steps, {str(child.id): dummy for dummy, child in nested.items()})
     if controller["status"] == "in_progress":
-        rec.draw(flow_run, Graph(steps))
+        rec.draw(flow_run, graph)
     elif missing:
-        rec.draw(flow_run, Graph(steps), closed=_closed(controller))
-    return [str(r.id) for r in missing]
+        rec.draw(flow_run, graph, closed=_closed(controller))
+    return list(missing)
+
+
+def _left(run: Any) -> Settled:
+    """What became of a task run whose flow died before either of them was told of its end."""
+    return LOST if run.state is not None and run.state.is_running() else NEVER
 
 
 def _closed(controller: Mapping[str, Any]) -> dict[str, str] | None:
@@ -295,9 +320,7 @@ def _context(rec: Recorder, controller: str) -> tuple[str, str]:
     return value.get("project") or Options.load().project, value.get("prefect_flow", "")
 
 
-def _create(rec: Recorder, run: Any, flow_run: str, context: tuple[str, str]) -> None:
-    end = settled(run.state)
-    assert end is not None  # noqa: S101 - the caller asked
+def _create(rec: Recorder, run: Any, end: Settled, flow_run: str, context: tuple[str, str]) -> None:
     body = {
         "name": run.name,
         "type": "data_processing",

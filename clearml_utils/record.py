@@ -23,10 +23,9 @@ _TEXT_LIMIT = 60_000
 class Record:
     """The ClearML side of one Prefect run.
 
-    Every method returns at once: it writes to a local queue, and a thread of this process delivers. Nothing here
-    raises
-    because ClearML is away, and nothing raises because of a value that cannot be recorded, unless the run is
-    `strict`.
+    Every method but `flush` and `wait_for_id` returns at once: it writes to a local queue, and threads of this process
+    store and deliver. Nothing here raises because ClearML is away, and nothing raises because of a value that cannot be
+    recorded, unless the run is `strict`.
 
     Attributes
     ----------
@@ -143,7 +142,12 @@ class Record:
     # What the bridge calls
 
     def flush(self) -> None:
-        """Move what is buffered into the spool."""
+        """Write what is buffered into the spool; at the return it is safe against SIGKILL."""
+        self.move()
+        self._recorder.writer.write()
+
+    def move(self) -> None:
+        """Hand what is buffered to the writer."""
         with self._guard:  # held while it is added: what comes later must not overtake
             items, self._items, self._count = self._items, [], 0
             if items:
@@ -199,7 +203,7 @@ class Record:
             self._count += 1
             full = self._count >= _BUFFER
         if full:
-            self.flush()
+            self.move()
 
 
 class NullRecord(Record):

@@ -1,8 +1,9 @@
-"""One process's recording: the runs that are live, the spool, and the thread that sends."""
+"""One process's recording: the runs that are live, the spool, the threads that write and send."""
 
 from __future__ import annotations
 
 import atexit
+import base64
 import logging
 import os
 import socket
@@ -19,7 +20,8 @@ from clearml_utils.pipeline import Graph, Step, dag, names
 from clearml_utils.record import Record
 from clearml_utils.redact import Redactor
 from clearml_utils.sender import Sender
-from clearml_utils.spool import Segment, waiting
+from clearml_utils.spool import Segment, Waiting, waiting
+from clearml_utils.writer import WRITE, Writer
 
 if TYPE_CHECKING:
     from clearml_utils.capture import Stored
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("clearml_utils")
 _IDS = 20_000
 _MOST_LATER = 32
-WRITE = "_write"
+_INLINE = 16_000
 
 
 class Recorder:
@@ -42,8 +44,6 @@ class Recorder:
         self.opens: dict[str, dict[str, Any]] = {}
         self._dirty: dict[str, float] = {}
         self._lock = threading.RLock()
-        self._order_lock = threading.RLock()
-        self._later: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._segment: Segment | None = None
         self._on: bool | None = None
         self._dropped: dict[str, int] = {}
@@ -52,6 +52,8 @@ class Recorder:
         self._order = 0
         self.ids: dict[str, str] = {}
         self.sender = Sender(self)
+        self.writer = Writer(self)
+        self._process = ""
         atexit.register(self.shutdown)
 
     # On or off
@@ -78,12 +80,12 @@ class Recorder:
 
     def turn_off(self, why: TrackingError) -> None:
         """Stop recording in this process: one loud warning, and nothing is kept."""
-        with self._lock:
+        with self.writer.order, self._lock:
             if self._on is False:
                 return
             self._on = False
             self.live.clear()
-            self._later.clear()
+            self.writer.clear()
             segment, self._segment = self._segment, None
         if segment is not None:
             segment.close(discard=self.sender.delivered == 0)
@@ -120,66 +122,49 @@ class Recorder:
         with self._lock:
             if self._segment is None:
                 self._segment = Segment.create(self.options.spool)
+                self._process = f"{socket.gethostname()}/{self._segment.path.name}"
             return self._segment
 
-    def add(self, run: str, items: list[tuple[str, dict[str, Any]]], *, essential: bool = False) -> None:
-        """Append records to the spool and wake the sender; over the size limit only the essential."""
+    def add(
+        self, run: str, items: list[tuple[str, dict[str, Any]]], *, essential: bool = False, durable: bool = False
+    ) -> None:
+        """Take records for the spool; over the size limit only the essential.
+
+        A `durable` one is on disk at the return, any other within `linger_ms`.
+        """
         if not self.on:
             return
         if not essential and self._size > self.options.spool_max_mb * 1e6:
             self._drop(run, items)
             return
-        with self._order_lock:
-            if run in self._later or any(WRITE in body for _, body in items):
-                self._later.setdefault(run, []).extend(items)
-            else:
-                self._store(run, items)
-        self.sender.wake()
+        now = time.time()
+        self.writer.put([Waiting(run, kind, body, now) for kind, body in items])
+        if durable:
+            self.writer.write()
+            self.sender.wake()
 
-    def _store(self, run: str, items: list[tuple[str, dict[str, Any]]]) -> None:
+    def store(self, items: list[Waiting]) -> None:
+        """From the writer: commit."""
+        if not self.on:
+            return
         try:
-            self._size += self.segment.add(run, items)
+            self._size += self.segment.add(items)
         except (OSError, sqlite3.Error) as error:
             self._broken(error)
 
-    def write_later(self) -> bool:
-        """From the sender: write the files of large artifacts, then spool what waited behind them; whether any did."""
-        did = False
-        while self._later:
-            with self._order_lock:
-                run = next(iter(self._later))
-                items = list(self._later[run])
-            for _, body in items:
-                if WRITE in body:
-                    self._write(body)
-            with self._order_lock:
-                rest = self._later[run][len(items) :]
-                self._store(run, items)
-                if rest:
-                    self._later[run] = rest
-                else:
-                    del self._later[run]
-            did = True
-        return did
-
-    def _write(self, body: dict[str, Any]) -> None:
+    def write_file(self, body: dict[str, Any]) -> None:
         """Write one artifact's file; a value that cannot be written is described instead."""
         made: Stored = body.pop(WRITE)
         assert made.write is not None  # noqa: S101 - only such are put off
         try:
             path = self.segment.blob(made.suffix)
             made.write(path)
-            body["file"] = str(path.resolve())
+            body["file"] = str(path.absolute())
             body["size"] = path.stat().st_size
             self._size += body["size"]
         except Exception as error:  # noqa: BLE001 - the value is the user's and may raise anything
             body["preview"] = f"not stored: {type(error).__name__}"
             log.warning("artifact %s of run %s is not stored: %s", made.key, body["run"], type(error).__name__)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits outside the spool."""
-        return not self._later
 
     def _broken(self, error: Exception) -> None:
         self.turn_off(TrackingError(f"the spool cannot be written: {error}", where=str(self.options.spool)))
@@ -211,8 +196,9 @@ class Recorder:
             record.order = self._order
             self.live[record.run] = record
             self.opens[record.run] = {"project": body["project"]}
-        body["hyperparams"]["properties"]["process"] = f"{socket.gethostname()}/{self.segment.path.name}"
-        self.add(record.run, [("open", body)], essential=True)
+        _ = self.segment
+        body["hyperparams"]["properties"]["process"] = self._process
+        self.add(record.run, [("open", body)], essential=True, durable=body["type"] == "controller")
 
     def close(self, record: Record, body: dict[str, Any]) -> None:
         """End the record of a run; what it still buffers goes first."""
@@ -228,7 +214,8 @@ class Recorder:
         with self._lock:
             self.live.pop(record.run, None)
             self.opens.pop(record.run, None)
-        self.add(record.run, items, essential=True)
+        # a process that has no flow may be ended at any time after its task, and hears nothing of it
+        self.add(record.run, items, essential=True, durable=self._flows == 0)
 
     def step(self, flow_run: str, step: Step) -> None:
         """Show a step in its flow run's graph."""
@@ -245,9 +232,9 @@ class Recorder:
         return graph is not None and any(step.status == "failed" for step in graph.steps.values())
 
     def tick(self) -> None:
-        """From the sender, about once a second: what live runs buffer, graphs that changed."""
+        """From the writer, about once a second: what live runs buffer, graphs that changed."""
         for record in list(self.live.values()):
-            record.flush()
+            record.move()
         now = time.monotonic()
         for flow_run, since in list(self._dirty.items()):
             cost = len(self.graphs[flow_run].steps) / 100 if flow_run in self.graphs else 0
@@ -263,9 +250,10 @@ class Recorder:
                 return
             made = dag(graph, self.ids)
             runs = {name: run for run, name in names(graph.steps.values()).items()}
+        self.writer.write()  # a graph names tasks; they come first
         try:
             self.segment.replace(flow_run, "graph", {"dag": made, "runs": runs, "closed": closed})
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             self._broken(error)
             return
         self.sender.wake()
@@ -275,7 +263,7 @@ class Recorder:
     def add_artifact(
         self, record: Record, made: Stored, *, kind: str = "artifact", extra: dict[str, Any] | None = None
     ) -> None:
-        """Spool a file with what is to be said of it; a large one is written by the sender's thread."""
+        """Spool a file with what is to be said of it; the writer's thread writes it, a small text goes along."""
         if not self.on:
             return
         body: dict[str, Any] = {
@@ -290,9 +278,12 @@ class Recorder:
             **(extra or {}),
         }
         if made.write is not None:
-            body[WRITE] = made
-            if made.small or len(self._later) > _MOST_LATER:
-                self._write(body)
+            if made.data is not None and len(made.data) <= _INLINE:
+                body |= {"data": base64.b64encode(made.data).decode(), "size": len(made.data)}
+            else:
+                body[WRITE] = made
+                if made.now or self.writer.files > _MOST_LATER:
+                    self.write_file(body)
         record.keep(kind, body)
 
     def add_image(self, record: Record, title: str, series: str, png: bytes, iteration: int) -> None:
@@ -301,9 +292,10 @@ class Recorder:
             return
         path = self.segment.blob(".png")
         path.write_bytes(png)
+        self._size += len(png)
         width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
         body = {
-            "title": title, "series": series, "iteration": iteration, "file": str(path.resolve()), "width": width,
+            "title": title, "series": series, "iteration": iteration, "file": str(path.absolute()), "width": width,
             "height": height, "key": f"{title}-{series}-{iteration}", "suffix": ".png", "content_type": "image/png",
             "run": record.run, "project": self.opens.get(record.run, {}).get("project", "clearml_utils"),
         }  # fmt: skip
@@ -359,7 +351,7 @@ class Recorder:
         if not self.on:
             return True
         for record in list(self.live.values()):
-            record.flush()
+            record.move()
         for flow_run in list(self._dirty):
             self.draw(flow_run)
         return self.sender.drain(self.options.flush_seconds if timeout is None else timeout)
@@ -372,16 +364,18 @@ class Recorder:
 
     def rest(self) -> None:
         """After the outermost flow: no thread, no socket, no file kept open."""
-        self.sender.stop()
-        self.connection.close()
+        self.writer.stop()
+        ended = self.sender.stop()
+        self.connection.rest()
         with self._lock:
             segment, self._segment = self._segment, None
             self._size = 0
-        if segment is not None:
+        if segment is not None and ended:  # else a call still uses it: its lock falls with the call, then it is adopted
             segment.close()
 
     def shutdown(self) -> None:
         """At exit: a last try, bounded."""
+        links.wait()
         if self._on and self._segment is not None:
             self.flush(min(10.0, self.options.flush_seconds))
             self.rest()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("clearml_utils")
 _BATCH = 400
 _IDLE_SECONDS = 3.0
-_TICK_SECONDS = 1.0
 _RETRY_AFTER_SECONDS = 5.0
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -29,6 +28,7 @@ class Sender:
         self._recorder = recorder
         self._delivery = Delivery(recorder.connection)
         self._cond = threading.Condition()
+        self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = False
         self._hurry = False
@@ -64,23 +64,24 @@ class Sender:
         end = time.monotonic() + timeout
         tries = self._failures
         if tries and time.monotonic() - self._failed_at < _RETRY_AFTER_SECONDS:
-            self._recorder.write_later()
+            self._recorder.writer.write()
             return False
         with self._cond:
             self._hurry = True
             self._cond.notify_all()
         try:
-            while self._recorder.on and not (self._recorder.idle and self._recorder.segment.pending() == 0):
+            while self._recorder.on and not (self._recorder.writer.idle and self._recorder.segment.pending() == 0):
                 if self._failures > tries or time.monotonic() > end:
                     return False
+                self._recorder.writer.write()
                 self.wake()
                 self.wait_progress(0.02)
             return True
         finally:
             self._hurry = False
 
-    def stop(self) -> None:
-        """End the thread; what it is sending is finished first."""
+    def stop(self) -> bool:
+        """End the thread; what it is sending is finished first. False where that takes longer than `flush_seconds`."""
         with self._cond:
             self._stop = True
             self._cond.notify_all()
@@ -90,14 +91,11 @@ class Sender:
         self._thread = None
         self._adopted = False
         self._delivery.ids.clear()
+        return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
         idle_since = time.monotonic()
-        ticked = time.monotonic()
         while not self._stop and self._recorder.on:
-            if time.monotonic() - ticked >= _TICK_SECONDS:
-                self._recorder.tick()
-                ticked = time.monotonic()
             if self._cycle():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > _IDLE_SECONDS and self._leave():
@@ -113,12 +111,9 @@ class Sender:
 
     def _cycle(self) -> bool:
         """One look at the own segment; whether something was sent."""
-        if not self._hurry:
-            self._pause(self._recorder.options.linger_ms / 1000)
         with self._cond:
             self._news = False
         try:
-            self._recorder.write_later()
             sent = self._once(self._recorder.segment)
             if not sent and not self._adopted:
                 self._adopted = True
@@ -142,6 +137,11 @@ class Sender:
         return sent
 
     def _once(self, segment: Segment) -> bool:
+        """Deliver the first records of a segment, one batch at a time, whoever asks: a delivery keeps notes."""
+        with self._one_at_a_time:
+            return self._batch(segment)
+
+    def _batch(self, segment: Segment) -> bool:
         ops = segment.head(_BATCH)
         if not ops:
             return False

@@ -3,13 +3,15 @@
 A segment is a SQLite file in WAL mode beside a lock file. The operating system drops the lock when its process dies,
 however
 that comes about; whoever finds a segment unlocked may adopt it. Within a segment the order of records is kept.
-SIGKILL loses nothing that `add` has returned from; loss of power may lose the last moments (`synchronous=NORMAL`).
+SIGKILL loses nothing that `add` has returned from; loss of power may lose the last moments, for nothing here waits for
+the disk itself.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+log = logging.getLogger("clearml_utils")
 REFUSED = "refused.jsonl"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ops(
@@ -57,6 +60,16 @@ class Op:
     tried: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing to tell, not yet in a segment; fields as in `Op`."""
+
+    run: str
+    kind: str
+    body: dict[str, Any]
+    at: float
+
+
 class Segment:
     """One process's queue."""
 
@@ -65,9 +78,11 @@ class Segment:
         self._lockfile = lock
         self._guard = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        # a new file is not worth a wait for the disk, nor is one that is thrown away; checkpoints between are
+        self._db.execute("PRAGMA synchronous=OFF")
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        self._db.execute("PRAGMA synchronous=NORMAL")
         self.blobs = path.with_suffix(".files")
 
     @classmethod
@@ -93,12 +108,16 @@ class Segment:
             if not path.exists():  # its owner finished between the listing and the lock
                 _drop_lock(path, lock)
                 continue
-            yield cls(path, lock)
+            try:
+                segment = cls(path, lock)
+            except sqlite3.DatabaseError as error:
+                _set_aside(path, lock, error)
+                continue
+            yield segment
 
-    def add(self, run: str, items: Sequence[tuple[str, dict[str, Any]]]) -> int:
-        """Append records of one run, durably against SIGKILL; how many bytes they took."""
-        now = time.time()
-        rows = [(run, kind, json.dumps(body, default=str), now) for kind, body in items]
+    def add(self, items: Sequence[Waiting]) -> int:
+        """Append records, durably against SIGKILL, in one transaction; how many bytes they took."""
+        rows = [(item.run, item.kind, json.dumps(item.body, default=str), item.at) for item in items]
         with self._guard:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO ops(run, kind, body, at) VALUES (?, ?, ?, ?)", rows)
@@ -172,6 +191,8 @@ class Segment:
         """Let go; an empty segment is removed, or any with `discard`; another process may adopt the rest."""
         with self._guard:
             empty = discard or not self._db.execute("SELECT 1 FROM ops LIMIT 1").fetchone()
+            if empty:
+                self._db.execute("PRAGMA synchronous=OFF")
             self._db.close()
             if empty:
                 for path in (self.path, self.path.with_suffix(".db-wal"), self.path.with_suffix(".db-shm")):
@@ -199,6 +220,14 @@ def _try_lock(path: Path) -> IO[str] | None:
         handle.close()
         return None
     return handle
+
+
+def _set_aside(path: Path, lock: IO[str], error: Exception) -> None:
+    """Keep a segment that cannot be read out of the way of the others."""
+    broken = path.with_suffix(".broken")
+    path.rename(broken)
+    log.error("a part of the spool cannot be read and is set aside as %s: %s", broken, error)
+    _drop_lock(path, lock)
 
 
 def _drop_lock(path: Path, handle: IO[str], *, remove: bool = True) -> None:

@@ -26,6 +26,7 @@ class Settled:
 
 
 LOST = Settled("failed", "lost", "failed")
+NEVER = Settled("stopped", "skipped", "skipped")
 UNKNOWN = Settled("stopped", "unknown to Prefect", "aborted")
 _REASON_TAGS = {"cached", "skipped", "timed out", "crashed", "cancelled", "lost", "unknown to Prefect"}
 
@@ -41,7 +42,7 @@ def settled(state: Any) -> Settled | None:  # noqa: PLR0911 - one line per state
     if state is None:
         return None
     if state.name == "NotReady":
-        return Settled("stopped", "skipped", "skipped")
+        return NEVER
     if state.is_completed():
         return (
             Settled("completed", "cached", "cached")

@@ -1,9 +1,12 @@
 """The training as ClearML's own pipeline: `python -m deployments.training_pipeline --study FILE --local`.
 
-Without `--local` the controller and its steps are put into a queue, for `clearml-agent`s that share the disk.
+Without `--local` the controller and its steps are put into a queue, for `clearml-agent`s that share the disk. An
+agent runs this very file, without arguments: what was asked for is in the task it was given, where the web application,
+a clone or a scheduler may have changed it.
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +87,10 @@ def build(study: str, target: str, folder: str, polarity: str = "negative") -> "
 
 
 def main() -> None:
-    """Run or enqueue the pipeline."""
+    """Run or enqueue the pipeline; for an agent, be its controller."""
+    if os.environ.get("CLEARML_TASK_ID"):
+        build("", "", "").start()
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="A study as CSV.")
     parser.add_argument("--target", default="na", help="Column to analyse.")

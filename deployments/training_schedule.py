@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import time
 
 from clearml.automation import TaskScheduler, TriggerScheduler
 
@@ -15,15 +16,25 @@ NEW_DATA = "train"
 """Tag of a data set that asks for a training."""
 
 
-def by_time(task: str, queue: str, *, hour: int = 3, minute: int = 0, sync_minutes: float = 1) -> TaskScheduler:
-    """Train every Monday at `hour`:`minute` (UTC)."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def by_time(
+    task: str, queue: str, *, at: time = time(3), weekday: str = "monday", sync_minutes: float = 1
+) -> TaskScheduler:
+    """Train every week on `weekday` at `at` (UTC)."""
     project = product.load().project
     scheduler = TaskScheduler(
         sync_frequency_minutes=sync_minutes, force_create_task_name="training schedule",
         force_create_task_project=project,
     )  # fmt: skip
     scheduler.add_task(
-        name="weekly training", schedule_task_id=task, queue=queue, hour=hour, minute=minute, weekdays=["monday"]
+        name="weekly training",
+        schedule_task_id=task,
+        queue=queue,
+        hour=at.hour,
+        minute=at.minute,
+        weekdays=[weekday],
     )
     return scheduler
 
@@ -52,8 +63,14 @@ def main() -> None:
     parser.add_argument("by", choices=["time", "trigger"])
     parser.add_argument("--task", required=True, help="ClearML id of a run of the training pipeline.")
     parser.add_argument("--queue", default="default")
+    parser.add_argument("--at", type=time.fromisoformat, default=time(3), help="HH:MM (UTC), for `time`.")
+    parser.add_argument("--weekday", choices=WEEKDAYS, default="monday", help="For `time`.")
+    parser.add_argument("--poll-minutes", type=float, default=1, help="How often ClearML is asked.")
     given = parser.parse_args()
-    (by_time if given.by == "time" else by_trigger)(given.task, given.queue).start()
+    if given.by == "time":
+        by_time(given.task, given.queue, at=given.at, weekday=given.weekday, sync_minutes=given.poll_minutes).start()
+    else:
+        by_trigger(given.task, given.queue, poll_minutes=given.poll_minutes).start()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ STARTS = RUNS + "test_local_servers_start_as_documented"
 STUDY = RUNS + "test_commands_of_a_running_stack"
 STACK = STUDY
 UP = RUNS + "test_the_local_stack_goes_up_and_down"
+TRAINED = "tests/e2e/test_training_pipeline.py::test_the_training_"
 FRESH = "tests/architecture/test_docs.py::test_the_configuration_page_is_fresh"
 
 EXECUTED = {
@@ -58,6 +59,10 @@ EXECUTED = {
     "python -m clearml_utils compare NAME --project P [--html page.html] [--record]": STACK,
     "python -m clearml_utils versions|promote|rollback NAME --project P": STACK,
     "python -m deployments.configuration_reference": FRESH,
+    "python -m deployments.training_pipeline --study study.csv --local": TRAINED + "is_a_pipeline_of_clearml",
+    "python -m deployments.training_pipeline --study study.csv --queue training": TRAINED + "runs_from_a_queue",
+    "python -m deployments.training_schedule time --task ID --queue training --at 03:00": TRAINED + "runs_from_a_queue",
+    "python -m deployments.training_schedule trigger --task ID --queue training": TRAINED + "runs_from_a_queue",
     "python -m flows.bot": "tests/integration/survey/test_bot.py",
     "python -m server.embedded": STARTS, "python -m server.embedded --data DIR": STARTS,
     "python -m server.embedded --data .moodflow/clearml": STARTS,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,14 @@ from flows.simulate import ItemRange, simulate
 ROOT = Path(__file__).parents[2]
 STEPS = {"read", "compare", "fit", "register"}
 KEPT = {"data_hash", "metrics", "fitted", "champion"}
+QUEUE = "training"
+AGENT_CONFIG = """
+agent.worker_name: training
+agent.package_manager.system_site_packages: true
+agent.package_manager.type: pip
+sdk.development.report_use_subprocess: false
+"""
+FULL = os.environ.get("MOODFLOW_CAMPAIGN") == "full"
 pytestmark = pytest.mark.xdist_group("training-pipeline")
 
 
@@ -91,3 +104,110 @@ def test_the_training_is_a_pipeline_of_clearml(product: dict[str, str], tmp_path
     assert controller["status"] == "completed"
     assert "pipeline" in controller["system_tags"]
     assert_trained(controller["id"], project, 1)
+
+
+@contextmanager
+def process(command: list[str], folder: Path, log: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process and its children for the time of a test; their words in a file."""
+    with (folder / log).open("wb") as file:
+        started = subprocess.Popen(
+            command,
+            env={**os.environ, **env},
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield started
+        finally:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+def until(condition: Callable[[], Any], what: str, folder: Path, seconds: float = 600) -> Any:
+    """Wait for a condition; the processes' words where it does not come."""
+    end = time.monotonic() + seconds
+    while not (got := condition()):
+        if time.monotonic() > end:
+            said = "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-3000:]}" for p in folder.glob("*.log"))
+            pytest.fail(f"{what}: did not happen in {seconds:.0f} s\n{said}")
+        time.sleep(0.5)
+    return got
+
+
+@contextmanager
+def an_agent(folder: Path) -> Iterator[None]:
+    """An unmodified `clearml-agent` on the training's queue, running tasks in this environment."""
+    (folder / "agent").mkdir()
+    config = folder / "agent" / "clearml.conf"
+    config.write_text(AGENT_CONFIG)
+    command = [
+        str(Path(sys.executable).with_name("clearml-agent")), "daemon", "--queue", QUEUE, "--create-queue",
+        "--foreground", "--services-mode", "4",
+    ]  # fmt: skip
+    env = {
+        "CLEARML_CONFIG_FILE": str(config), "HOME": str(folder / "agent"), "PYTHONPATH": "",
+        "CLEARML_AGENT_SKIP_PIP_VENV_INSTALL": sys.executable, "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
+        "CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": "1",
+    }  # fmt: skip
+    with process(command, folder, "agent.log", **env):
+        yield
+
+
+def publish_an_import(project: str) -> None:
+    """What the trigger waits for: a task of the project, tagged, completes."""
+    connection = Connection()
+    (where,) = connection.call("projects.get_all", name=f"^{project}$", search_hidden=True)["projects"]
+    made = connection.call("tasks.create", name="import", type="data_processing", project=where["id"], tags=["train"])
+    connection.call("tasks.started", task=made["id"])
+    connection.call("tasks.completed", task=made["id"])
+
+
+HOWS = [
+    "time",
+    *(
+        pytest.param(how, marks=[] if FULL else pytest.mark.skip("MOODFLOW_CAMPAIGN=full"))
+        for how in ("queue", "trigger")
+    ),
+]
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("how", HOWS)
+def test_the_training_runs_from_a_queue(product: dict[str, str], tmp_path: Path, how: str):
+    """Controller and steps run by an unmodified agent: enqueued by hand, or a clone enqueued by ClearML's `TaskScheduler`
+    at its time, or by its `TriggerScheduler` when an import completes. The model is registered, with the run as its origin.
+    """
+    project = product["MOODFLOW_PROJECT"]
+    Connection().call("queues.create", name=QUEUE)
+    train(tmp_path / "study.csv", "--queue", QUEUE)
+    (first,) = mine(project)
+    command = [sys.executable, "-m", "deployments.training_schedule", how, "--task", first["id"], "--queue", QUEUE]
+    if how != "queue":
+        Connection().call("tasks.dequeue", task=first["id"])
+    if how == "time":
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        command += ["--at", f"{soon:%H:%M}", "--weekday", f"{soon:%A}".lower(), "--poll-minutes", "0.05"]
+    if how == "trigger":
+        command += ["--poll-minutes", "0.05"]
+
+    def ended() -> dict[str, Any] | None:
+        rows = [row for row in mine(project) if how == "queue" or row["id"] != first["id"]]
+        return next((row for row in rows if row["status"] in {"completed", "failed", "stopped"}), None)
+
+    with an_agent(tmp_path):
+        if how == "queue":
+            run = until(ended, "the run ends", tmp_path)
+        else:
+            with process(command, tmp_path, "schedule.log"):
+                if how == "trigger":
+                    log = tmp_path / "schedule.log"
+                    until(
+                        lambda: b"Starting" in log.read_bytes() or log.stat().st_size > 0, "the trigger looks", tmp_path
+                    )
+                    publish_an_import(project)
+                run = until(ended, "a scheduled run ends", tmp_path)
+    assert run["status"] == "completed", run
+    assert_trained(run["id"], project, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,10 +23,12 @@ def sleep_for_ever(mark: str) -> None:
     record = current_record()
     record.scalar("loss", "train", 0.5, 0)
     record.scalar("loss", "train", 0.25, 1)
-    record.flush()
+    if "unflushed" not in mark:
+        record.flush()
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
+    Path(mark + ".pid").write_text(str(os.getpid()))
     Path(mark + ".new").write_text(str(context.flow_run.id))
     Path(mark + ".new").rename(mark)
     time.sleep(600)

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from clearml_utils import prefect_api
 from clearml_utils.reconcile import reconcile
 from tests.contract.bridge.reading import Reader, parameters
 
@@ -93,6 +97,84 @@ def test_sigkill_of_the_flow_process_is_settled(tracked: Reader, tmp_path: Path)
     assert (again.settled, again.created) == ({}, [])
 
 
+def test_a_task_killed_before_its_start_was_stored_has_its_child(tracked: Reader, tmp_path: Path):
+    """SIGKILL before the writer's turn: ClearML has heard of the flow only; the reconciler makes the task's child, `lost`."""
+    process = script("sleeper", str(tmp_path / "unflushed"), CLEARML_UTILS_LINGER_MS="600000")
+    _until((tmp_path / "unflushed").exists, 90)
+    run = (tmp_path / "unflushed").read_text()
+    _until(lambda: [r for r in prefect_api.task_runs_of(run) if r.state.is_running()], 180)
+    _until(lambda: tracked.tasks(system_tags=["__$all", f"prefect:{run}"]))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert tracked.children(run) == []
+    assert len(reconcile(run).created) == 1
+    (child,) = tracked.children(run)
+    assert (child["status"], child["status_reason"]) == ("failed", "lost")
+    assert [(s["status"], s["job_id"]) for s in tracked.graph(run).values()] == [("failed", child["id"])]
+    again = reconcile(run)
+    assert (again.settled, again.created, len(tracked.children(run))) == ({}, [], 1)
+
+
+@contextmanager
+def a_worker(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A Prefect worker of a process pool, with one deployment of the sleeper."""
+    setup = (
+        "from prefect import flow\n"
+        f"flow.from_source({str(ROOT)!r}, 'tests/contract/bridge/flows_for_tests.py:sleeper')"
+        ".deploy('kill-me', work_pool_name='bridge-kill', print_next_steps=False)\n"
+    )
+    python = [sys.executable, "-m", "prefect"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    for command in ([*python, "--no-prompt", "work-pool", "create", "bridge-kill", "--type", "process"],
+                    [sys.executable, "-c", setup]):  # fmt: skip
+        subprocess.run(command, env=env, check=True, capture_output=True, timeout=180)
+    with (folder / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [*python, "worker", "start", "--pool", "bridge-kill", "--type", "process"],
+            env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield worker
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+def test_sigkill_of_a_worker_is_settled(tracked: Reader, tmp_path: Path):
+    """SIGKILL of a worker in the middle of a task: as long as the run's own process lives its tasks are left alone; once
+    that is gone too, the reconciler fails flow and task as `lost`, in Prefect as crashed; nothing runs.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+
+    mark = tmp_path / "started"
+    with a_worker(tmp_path) as worker:
+        run_deployment("sleeper/kill-me", parameters={"mark": str(mark)}, timeout=0)
+        _until(mark.exists, 180)
+        run, pid = mark.read_text(), int(Path(f"{mark}.pid").read_text())
+        _until(lambda: tracked.tasks(system_tags=["__$all", f"prefect:{run}"]))
+        _until(lambda: [t for t in tracked.children(run) if t["status"] == "in_progress"])
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        mine = {tracked.of(run)["id"], *(t["id"] for t in tracked.children(run))}
+        settled = reconcile(run).settled
+        if psutil.pid_exists(pid):
+            assert settled == {}
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    settled |= reconcile(run).settled
+    assert settled.keys() == mine
+    assert [(t["status"], t["status_reason"]) for t in (tracked.of(run), *tracked.children(run))] == [
+        ("failed", "lost")
+    ] * 2
+    assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(run).state.is_crashed()
+    assert reconcile(run).settled == {}
+
+
 def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_path: Path):
     """A served run, cancelled in Prefect in the middle of a task: its process ends, and after the reconciler controller
     and child are `stopped`, as cancelled; nothing runs.
@@ -134,6 +216,7 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
     assert (controller["status"], controller["status_reason"]) == ("stopped", "cancelled")
     (child,) = tracked.children(run)
     assert child["status"] in {"stopped", "failed"}, child["status_reason"]
+    assert {s["status"] for s in tracked.graph(run).values()} <= {"aborted", "failed"}
 
 
 def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, tmp_path: Path, monkeypatch):

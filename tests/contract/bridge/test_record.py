@@ -92,6 +92,8 @@ def test_the_sdk_reads_the_artifacts(tracked: Reader):
         record.artifact("f", pd.DataFrame({"a": [1, 2]}))
         record.artifact("a", np.arange(3))
         record.artifact("t", "words")
+        record.artifact("none", "")
+        record.artifact("long", "words " * 10_000)
 
     child = only_child(tracked, give)
     artifacts = Task.get_task(task_id=child["id"]).artifacts
@@ -99,6 +101,8 @@ def test_the_sdk_reads_the_artifacts(tracked: Reader):
     assert artifacts["f"].get()["a"].tolist() == [1, 2]
     assert artifacts["a"].get().tolist() == [0, 1, 2]
     assert artifacts["t"].get() == "words"
+    assert artifacts["none"].get() == ""
+    assert artifacts["long"].get() == "words " * 10_000
 
 
 def test_results_by_type(tracked: Reader):
@@ -112,6 +116,11 @@ def test_results_by_type(tracked: Reader):
 
         return LinearRegression().fit([[0], [1]], [0, 1])
 
+    def statistical() -> Any:
+        from statsmodels.api import OLS
+
+        return OLS([0.0, 1.0, 2.1], [[1.0], [2.0], [3.0]]).fit()
+
     def mapping() -> dict[str, Any]:
         return {"mae": 0.25, "name": "ar1"}
 
@@ -119,6 +128,9 @@ def test_results_by_type(tracked: Reader):
     assert list(tracked.artifacts(child)) == ["result"]
     assert [p["metric"] for p in tracked.plots(child)] == ["result"]
     assert only_child(tracked, model)["models"]["output"][0]["name"] == "result"
+    (fitted,) = only_child(tracked, statistical)["models"]["output"]
+    entry = tracked.connection.call("models.get_all", id=[fitted["model"]])["models"][0]
+    assert entry["framework"] == "statsmodels"
     assert tracked.values(only_child(tracked, mapping)) == {"mae": 0.25}
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import json
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,9 +20,14 @@ from hypothesis import strategies as st
 
 import clearml_utils
 from clearml_utils import names, redact
+from clearml_utils.delivery import Delivery
+from clearml_utils.errors import TrackingError
+from clearml_utils.options import Options
 from clearml_utils.pipeline import STATUSES, Graph, Step, dag
 from clearml_utils.promotions import fold
-from clearml_utils.spool import Segment, is_held, waiting
+from clearml_utils.record import Record
+from clearml_utils.recorder import Recorder
+from clearml_utils.spool import Op, Segment, Waiting, is_held, waiting
 from clearml_utils.states import settled
 
 STEPS = st.lists(
@@ -99,9 +110,9 @@ def test_states_that_are_ends():
 def test_a_spool_survives_its_process(tmp_path: Path):
     """SIGKILL after `add` returned: the next process finds every record, in order, and the lock is free."""
     code = (
-        "import os, sys; from pathlib import Path; from clearml_utils.spool import Segment\n"
+        "import os, sys; from pathlib import Path; from clearml_utils.spool import Segment, Waiting\n"
         "s = Segment.create(Path(sys.argv[1]))\n"
-        "for i in range(100): s.add('run', [('events', {'i': i})])\n"
+        "for i in range(100): s.add([Waiting('run', 'events', {'i': i}, 0.0)])\n"
         "print(s.path.name, flush=True); os.kill(os.getpid(), 9)\n"
     )
     got = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
@@ -115,6 +126,84 @@ def test_a_spool_survives_its_process(tmp_path: Path):
     segment.done(segment.head())
     segment.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_segment_that_cannot_be_read_is_set_aside(tmp_path: Path, caplog):
+    """What a failing disk made of a segment does not stand in the way of the others: it is kept as `.broken`, and told."""
+    (tmp_path / "0-broken.db").write_bytes(b"not a database, " * 1_000)
+    whole = Segment.create(tmp_path)
+    whole.add([Waiting("run", "events", {"i": 1}, 0.0)])
+    whole.close()
+    (segment,) = Segment.adopt(tmp_path)
+    assert [op.body for op in segment.head()] == [{"i": 1}]
+    segment.close(discard=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["0-broken.broken"]
+    assert "set aside" in caplog.text
+
+
+def _record(recorder: Recorder, run: str) -> Record:
+    record = Record(recorder, run)
+    body = {"name": "name", "type": "testing", "project": "P", "flow": "f", "hyperparams": {"properties": {}}}
+    recorder.flow_began()
+    recorder.open(record, body)
+    return record
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """A recorder of a server that is not there, whose writer waits long."""
+    for name, value in (("HOST", "http://127.0.0.1:9"), ("ACCESS_KEY", "a"), ("SECRET_KEY", "b")):
+        monkeypatch.setenv(f"CLEARML_API_{name}", value)
+    recorder = Recorder(Options(spool=tmp_path / "spool", linger_ms=60_000))
+    yield recorder
+    recorder.turn_off(TrackingError("the test is over"))
+    recorder.rest()
+
+
+def test_a_task_waits_for_no_disk(away: Recorder, tmp_path: Path):
+    """What a task tells stays in memory until the writer's turn; `flush` waits until it is on disk, in order."""
+    record = _record(away, "run")
+    record.text("one")
+    record.artifact("small", {"i": 1})
+    assert waiting(tmp_path / "spool") == 0
+    record.flush()
+    assert [op.kind for op in away.segment.head()] == ["open", "events", "artifact"]
+    assert not away.segment.blobs.exists(), "a small artifact needs no file"
+
+
+def test_batches_are_delivered_one_at_a_time(away: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the reconciler delivers what others left while the sender delivers its own, neither forgets the other's records."""
+    inside: list[Path] = []
+    meet = threading.Event()
+
+    def batch(_: Delivery, segment: Segment, ops: list[Op]) -> list[object]:
+        inside.append(segment.path)
+        meet.wait(0.2)  # the other one's time to come in, if it could
+        assert inside == [segment.path]
+        inside.remove(segment.path)
+        segment.done(ops)
+        return []
+
+    monkeypatch.setattr(Delivery, "batch", batch)
+    segments = [Segment.create(tmp_path) for _ in range(4)]
+    for segment in segments:
+        segment.add([Waiting("run", "events", {"events": []}, 0.0)])
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(away.sender._once, segments)) == [True] * 4
+    for segment in segments:
+        segment.close()
+
+
+def test_a_file_is_kept_as_it_was(away: Recorder, tmp_path: Path):
+    """A file given as an artifact may be removed at once, also a large one."""
+    record = _record(away, "run")
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"w" * 300_000)
+    record.artifact("weights", file)
+    file.unlink()
+    record.flush()
+    (stored,) = away.segment.blobs.iterdir()
+    assert stored.read_bytes() == b"w" * 300_000
 
 
 def test_all_is_what_is_public():
@@ -132,6 +221,26 @@ def test_all_is_what_is_public():
 def test_examples_in_docstrings(module):
     """The examples in the documentation are true."""
     assert doctest.testmod(module).failed == 0
+
+
+BROUGHT = {"prefect", "clearml", "requests", "urllib3", "cloudpickle", "pydantic"}
+"""What clearml_utils may import without asking: the two it needs, and what these two bring along."""
+
+
+def test_prefect_and_clearml_are_enough():
+    """No module of the package imports, outside functions, what an environment of Prefect and ClearML alone has not."""
+    folder = Path(clearml_utils.__file__).parent
+    foreign = {
+        (path.name, name)
+        for path in folder.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "clearml_utils", *BROUGHT}
+    }
+    assert foreign == set()
+    needed = {re.split(r"[^\w-]", r)[0].lower() for d in ("prefect", "clearml") for r in metadata.requires(d) or ()}
+    assert {name for name in BROUGHT if name.replace("_", "-") not in needed} == {"prefect", "clearml"}
 
 
 def test_alone(tmp_path: Path):
