@@ -42,7 +42,7 @@ def _flush(args: argparse.Namespace) -> dict[str, Any]:  # noqa: ARG001 - one si
         return {"delivered": 0, "left": 0}
     adopted = rec.sender.adopt()
     rec.rest()
-    return {"delivered": adopted, "left": waiting(rec.options.spool)}
+    return {"delivered": adopted, "left": waiting(rec.options.spool).total()}
 
 
 def _status(args: argparse.Namespace) -> dict[str, Any]:  # noqa: ARG001 - one signature for all commands
@@ -50,7 +50,7 @@ def _status(args: argparse.Namespace) -> dict[str, Any]:  # noqa: ARG001 - one s
     refused = spool / "refused.jsonl"
     return {
         "spool": str(spool),
-        "waiting": waiting(spool) if spool.is_dir() else 0,
+        "waiting": waiting(spool).total() if spool.is_dir() else 0,
         "refused": len(refused.read_text().splitlines()) if refused.is_file() else 0,
     }
 

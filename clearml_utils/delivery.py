@@ -181,6 +181,8 @@ class Delivery:
             try:
                 if op.run not in self.ids:
                     self._create(op, files.get(op.run, []))
+                elif op.run in found and not op.tried:  # made by a reconciler, which knew less
+                    self.edit(segment, op, self.ids[op.run])
                 self._start(op, found.get(op.run))
                 self._suspects.taken(op)
             except Held:

@@ -363,7 +363,6 @@ def _complete(rec: Recorder, run: str) -> None:
     from clearml_utils.reconcile import complete  # noqa: PLC0415 - it needs Prefect's client; only some flows end here
 
     rec.flush()
-    rec.wait_for_others(_SETTLE_SECONDS)
     if not rec.sender.away:
         complete(rec, run, wait=_SETTLE_SECONDS)
 

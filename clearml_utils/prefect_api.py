@@ -65,8 +65,13 @@ def task_runs_of(flow_run: str) -> list[Any]:
 def children_of(flow_run: str) -> list[Any]:
     """Nested flow runs of a flow run."""
     where = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(flow_run)]))
+    found: list[Any] = []
     with get_client(sync_client=True) as client:
-        return list(client.read_flow_runs(flow_run_filter=where, sort=_FLOW_ORDER, limit=_PAGE))
+        while True:
+            page = client.read_flow_runs(flow_run_filter=where, sort=_FLOW_ORDER, limit=_PAGE, offset=len(found))
+            found += page
+            if len(page) < _PAGE:
+                return found
 
 
 def crash(flow_runs_gone: Sequence[str], task_runs_gone: Sequence[str]) -> None:

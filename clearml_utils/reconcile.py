@@ -235,7 +235,8 @@ def complete(
     flow_run
         Prefect's id.
     wait
-        Longest time (seconds) to wait for Prefect to know the end of every task run: it hears of them by events.
+        Longest time (seconds) to wait for Prefect to know the end of every task run: it hears of them by events. Not 0,
+        other processes of this machine have `flush_seconds` to deliver what they recorded of them.
     ends
         Ends of runs that Prefect does not know of, for the graph. Where the flow run's is `LOST`, so are its task runs.
     settle_prefect
@@ -247,6 +248,7 @@ def complete(
         Task runs that had no child.
     """
     runs = _settled_runs(flow_run, wait)
+    untold = rec.elsewhere({str(r.id) for r in runs}, rec.options.flush_seconds if wait else 0)
     nested = {str(r.parent_task_run_id): r for r in prefect_api.children_of(flow_run)}
     there = find(rec.connection, [flow_run, *(str(r.id) for r in runs)])
     if flow_run not in there:
@@ -258,6 +260,7 @@ def complete(
         for r in runs
         if str(r.id) not in there
         and str(r.id) not in nested
+        and str(r.id) not in untold
         and (end := settled(r.state) or (_left(r) if died else None))
     }
     context = _context(rec, there[flow_run]["id"])

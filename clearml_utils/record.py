@@ -52,22 +52,18 @@ class Record:
 
     def scalar(self, title: str, series: str, value: float, iteration: int = 0) -> None:
         """One point of the curve `series` in the plot `title`; NaN and infinities become a text that says so."""
-        number = float(value)
-        if not math.isfinite(number):
-            self.text(f"{title}/{series} at iteration {iteration} is {number}: not a number ClearML can keep")
-            return
-        self._event("training_stats_scalar", metric=title, variant=series, value=number, iter=int(iteration))
+        number = self._number(f"{title}/{series} at iteration {iteration}", value)
+        if number is not None:
+            self._event("training_stats_scalar", metric=title, variant=series, value=number, iter=int(iteration))
 
     def values(self, numbers: Mapping[str, float]) -> None:
         """Single numbers of this run, shown in the `Summary` table and comparable between runs."""
         for name, value in numbers.items():
-            number = float(value)
-            if math.isfinite(number):
+            number = self._number(name, value)
+            if number is not None:
                 self._event(
                     "training_stats_scalar", metric="Summary", variant=name, value=number, iter=SINGLE_VALUE_ITERATION
                 )
-            else:
-                self.text(f"{name} is {number}: not a number ClearML can keep")
 
     def table(self, title: str, df: Any, series: str = "table", iteration: int = 0) -> None:
         """The first rows of a DataFrame (or list of rows, header first) among the plots."""
@@ -77,9 +73,7 @@ class Record:
         """A matplotlib or plotly figure among the plots."""
         kind = cap.kind_of(fig)
         if kind == "matplotlib":
-            made = self._guarded("figure", lambda: cap.matplotlib_png(fig))
-            if made is not None:
-                self._blob_plot(title, series, made, iteration)
+            self._guarded("figure", lambda: self._blob_plot(title, series, cap.matplotlib_png(fig), iteration))
             return
         self._plot(title, series, lambda: cap.plotly_json(fig), iteration)
 
@@ -144,7 +138,7 @@ class Record:
     def flush(self) -> None:
         """Write what is buffered into the spool; at the return it is safe against SIGKILL."""
         self.move()
-        self._recorder.writer.write()
+        self._recorder.writer.write(self.run)
 
     def move(self) -> None:
         """Hand what is buffered to the writer."""
@@ -185,6 +179,14 @@ class Record:
         except Exception as error:  # noqa: BLE001 - values are the user's and may raise anything; the flow goes on
             self.note_failure(what, error)
             return None
+
+    def _number(self, what: str, value: Any) -> float | None:
+        """`value` as a number ClearML can keep, else a line that says what it is."""
+        number: float | None = self._guarded(what, lambda: float(value))
+        if number is not None and not math.isfinite(number):
+            self.text(f"{what} is {number}: not a number ClearML can keep")
+            return None
+        return number
 
     def _plot(self, title: str, series: str, make: Any, iteration: int) -> None:
         plot = self._guarded(f"plot {title}", make)

@@ -140,7 +140,7 @@ class Recorder:
         now = time.time()
         self.writer.put([Waiting(run, kind, body, now) for kind, body in items])
         if durable:
-            self.writer.write()
+            self.writer.write(run)
             self.sender.wake()
 
     def store(self, items: list[Waiting]) -> None:
@@ -250,12 +250,13 @@ class Recorder:
                 return
             made = dag(graph, self.ids)
             runs = {name: run for run, name in names(graph.steps.values()).items()}
-        self.writer.write()  # a graph names tasks; they come first
-        try:
-            self.segment.replace(flow_run, "graph", {"dag": made, "runs": runs, "closed": closed})
-        except (OSError, sqlite3.Error) as error:
-            self._broken(error)
-            return
+        with self.writer.order:
+            self.writer.write()  # a graph names tasks; they come first
+            try:
+                self.segment.replace(flow_run, "graph", {"dag": made, "runs": runs, "closed": closed})
+            except (OSError, sqlite3.Error) as error:
+                self._broken(error)
+                return
         self.sender.wake()
 
     # Files
@@ -356,28 +357,39 @@ class Recorder:
             self.draw(flow_run)
         return self.sender.drain(self.options.flush_seconds if timeout is None else timeout)
 
-    def wait_for_others(self, timeout: float) -> None:
-        """Until live processes that share this spool have delivered what they have, or `timeout`."""
+    def elsewhere(self, runs: set[str], timeout: float) -> set[str]:
+        """Those of `runs` whose records other processes of this machine did not deliver within `timeout`."""
         end = time.monotonic() + timeout
-        while time.monotonic() < end and waiting(self.options.spool, but=[self.segment.path]):
+        while left := runs & waiting(self.options.spool, but=[self.segment.path]).keys():
+            if self.sender.away or time.monotonic() > end:
+                return left
+            self.sender.adopt_quietly()  # of those that are gone
             time.sleep(0.05)
+        return set()
 
     def rest(self) -> None:
-        """After the outermost flow: no thread, no socket, no file kept open."""
+        """After the outermost flow: no thread, no socket, no file kept open; where another has begun, it goes on."""
         self.writer.stop()
         ended = self.sender.stop()
         self.connection.rest()
-        with self._lock:
+        with self.writer.order, self._lock:  # nobody is writing to it, nor beginning to
+            if self._flows:
+                return
             segment, self._segment = self._segment, None
             self._size = 0
-        if segment is not None and ended:  # else a call still uses it: its lock falls with the call, then it is adopted
-            segment.close()
+            if segment is not None and ended:  # else a call uses it: its lock falls with the call, then it is adopted
+                segment.close()
 
     def shutdown(self) -> None:
         """At exit: a last try, bounded."""
         links.wait()
+        self.end()
+
+    def end(self) -> None:
+        """Deliver what there is, and rest."""
         if self._on and self._segment is not None:
             self.flush(min(10.0, self.options.flush_seconds))
+            self._flows = 0
             self.rest()
 
 
@@ -400,7 +412,7 @@ def reset() -> None:
     global _recorder
     old, _recorder = _recorder, None
     if old is not None:
-        old.shutdown()
+        old.end()
 
 
 def _after_fork() -> None:

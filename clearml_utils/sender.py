@@ -90,7 +90,6 @@ class Sender:
             thread.join(self._recorder.options.flush_seconds)
         self._thread = None
         self._adopted = False
-        self._delivery.ids.clear()
         return thread is None or not thread.is_alive()
 
     def _run(self) -> None:

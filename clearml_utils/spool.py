@@ -17,7 +17,9 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -248,16 +250,13 @@ def is_held(directory: Path, name: str) -> bool:
     return False
 
 
-def waiting(directory: Path, but: Iterable[Path] = ()) -> int:
-    """Records in the segments of other processes."""
-    total = 0
+def waiting(directory: Path, but: Iterable[Path] = ()) -> Counter[str]:
+    """Records in the segments of other processes, by run."""
+    found: Counter[str] = Counter()
     for path in set(directory.glob("*.db")) - set(but):
         try:
-            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
-            try:
-                total += int(db.execute("SELECT count(*) FROM ops").fetchone()[0])
-            finally:
-                db.close()
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as db:
+                found.update(dict(db.execute("SELECT run, count(*) FROM ops GROUP BY run")))
         except sqlite3.Error:  # its owner has just removed it
             continue
-    return total
+    return found

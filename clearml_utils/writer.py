@@ -35,6 +35,7 @@ class Writer:
         self._recorder = recorder
         self.order = threading.RLock()
         self._lock = threading.Lock()
+        self._filing = threading.Lock()
         self._items: list[Waiting] = []
         self._later: dict[str, list[Waiting]] = {}
         self._cond = threading.Condition()
@@ -51,8 +52,10 @@ class Writer:
         if not self._news or self._thread is None:
             self._wake()
 
-    def write(self) -> None:
-        """Commit what is here, and what waits for no file; it is safe against SIGKILL then."""
+    def write(self, run: str = "") -> None:
+        """Commit what is here, and what waits for no file, or for a file of `run`; it is safe against SIGKILL then."""
+        while run in self._later:
+            self._write_files(run)
         with self.order:
             with self._lock:
                 items, self._items = self._items, []
@@ -66,8 +69,9 @@ class Writer:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is here."""
-        return not self._items and not self._later
+        """Whether nothing is here, nor on its way to the segment."""
+        with self.order:
+            return not self._items and not self._later
 
     def clear(self) -> None:
         """Forget what is here."""
@@ -76,17 +80,17 @@ class Writer:
             self._later.clear()
 
     def stop(self) -> None:
-        """Commit what is here and end the thread."""
+        """Commit what is here and end the thread; a record that comes meanwhile starts another."""
         self._halt.set()
         with self._cond:
             self._cond.notify_all()
-            thread, self._thread = self._thread, None
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        self._halt.clear()
-        self.write()
-        self._write_files()
-        self.write()
+        with self._cond:
+            self._halt.clear()
+            self._thread, self._news = None, False
+        self._write_all()
 
     def _wake(self) -> None:
         with self._cond:
@@ -121,21 +125,24 @@ class Writer:
         self.write()
         self._recorder.sender.wake()
         if self._later:
-            self._write_files()
-            self.write()
+            self._write_all()
             self._recorder.sender.wake()
 
-    def _write_files(self) -> None:
-        """Write the files of one run after the other; what waited behind them joins the rest."""
-        while self._later:
+    def _write_all(self) -> None:
+        while run := next(iter(self._later.copy()), ""):
+            self._write_files(run)
+        self.write()
+
+    def _write_files(self, run: str) -> None:
+        """Write the files of one run; what waited behind them joins the rest."""
+        with self._filing:  # a file is written once, whoever comes first
             with self._lock:
-                run = next(iter(self._later), "")
                 items = list(self._later.get(run, ()))
             for item in items:
                 if WRITE in item.body:
                     self._recorder.write_file(item.body)
             with self._lock:
-                if run not in self._later:  # recording was turned off meanwhile
+                if run not in self._later:  # recording was turned off meanwhile, or another wrote them
                     return
                 rest = self._later.pop(run)[len(items) :]
                 self._items.extend(items)

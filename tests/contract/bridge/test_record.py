@@ -101,7 +101,7 @@ def test_the_sdk_reads_the_artifacts(tracked: Reader):
     assert artifacts["f"].get()["a"].tolist() == [1, 2]
     assert artifacts["a"].get().tolist() == [0, 1, 2]
     assert artifacts["t"].get() == "words"
-    assert artifacts["none"].get() == ""
+    assert fetch(tracked, artifacts["none"].url) == b"", "stored, though the SDK itself fetches no empty file"
     assert artifacts["long"].get() == "words " * 10_000
 
 
@@ -135,9 +135,10 @@ def test_results_by_type(tracked: Reader):
 
 
 def test_not_a_number_is_said_in_words(tracked: Reader):
-    """NaN and infinite metrics are lines of text; the finite ones beside them are recorded."""
+    """NaN, infinite and unreadable metrics are lines of text; the finite ones beside them are recorded."""
 
     def odd() -> dict[str, float]:
+        current_record().scalar("loss", "train", "three", 2)  # type: ignore[arg-type]
         current_record().scalar("loss", "train", math.inf, 3)
         return {"good": 1.0, "bad": math.nan}
 
@@ -145,6 +146,7 @@ def test_not_a_number_is_said_in_words(tracked: Reader):
     assert tracked.values(child) == {"good": 1.0}
     log = "\n".join(tracked.log(child))
     assert "bad is nan" in log
+    assert "not recorded: loss/train at iteration 2: ValueError" in log
     assert "loss/train at iteration 3 is inf" in log
 
 

@@ -27,6 +27,7 @@ from clearml_utils.pipeline import STATUSES, Graph, Step, dag
 from clearml_utils.promotions import fold
 from clearml_utils.record import Record
 from clearml_utils.recorder import Recorder
+from clearml_utils.sender import Sender
 from clearml_utils.spool import Op, Segment, Waiting, is_held, waiting
 from clearml_utils.states import settled
 
@@ -118,7 +119,7 @@ def test_a_spool_survives_its_process(tmp_path: Path):
     got = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     name = got.stdout.strip()
     assert not is_held(tmp_path, name)
-    assert waiting(tmp_path) == 100
+    assert waiting(tmp_path) == {"run": 100}
     (segment,) = Segment.adopt(tmp_path)
     assert [op.body["i"] for op in segment.head()] == list(range(100))
     assert is_held(tmp_path, name)
@@ -151,7 +152,8 @@ def _record(recorder: Recorder, run: str) -> Record:
 
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """A recorder of a server that is not there, whose writer waits long."""
+    """A recorder whose writer waits long, and whose sender is not there."""
+    monkeypatch.setattr(Sender, "wake", lambda _: None)
     for name, value in (("HOST", "http://127.0.0.1:9"), ("ACCESS_KEY", "a"), ("SECRET_KEY", "b")):
         monkeypatch.setenv(f"CLEARML_API_{name}", value)
     recorder = Recorder(Options(spool=tmp_path / "spool", linger_ms=60_000))
@@ -165,10 +167,58 @@ def test_a_task_waits_for_no_disk(away: Recorder, tmp_path: Path):
     record = _record(away, "run")
     record.text("one")
     record.artifact("small", {"i": 1})
-    assert waiting(tmp_path / "spool") == 0
+    assert not waiting(tmp_path / "spool")
     record.flush()
     assert [op.kind for op in away.segment.head()] == ["open", "events", "artifact"]
     assert not away.segment.blobs.exists(), "a small artifact needs no file"
+
+
+def test_flush_waits_for_files_too(away: Recorder):
+    """What is told behind a file that is yet to be written is on disk at the return of `flush`, the file as well."""
+    record = _record(away, "run")
+    record.artifact("large", "x" * 100_000)
+    record.text("behind it")
+    record.flush()
+    ops = away.segment.head()
+    assert [op.kind for op in ops] == ["open", "artifact", "events"]
+    assert Path(ops[1].body["file"]).read_text() == "x" * 100_000
+
+
+def test_what_is_being_committed_still_waits(away: Recorder, monkeypatch: pytest.MonkeyPatch):
+    """A flow's end does not take records on their way from memory to the spool for delivered ones."""
+    inside, go = threading.Event(), threading.Event()
+    add = Segment.add
+
+    def slow(segment: Segment, items: list[Waiting]) -> int:
+        inside.set()
+        go.wait(60)
+        return add(segment, items)
+
+    _record(away, "run")
+    monkeypatch.setattr(Segment, "add", slow)
+    with ThreadPoolExecutor(2) as pool:
+        commit = pool.submit(away.writer.write)
+        assert inside.wait(60)
+        idle = pool.submit(lambda: away.writer.idle)
+        with pytest.raises(TimeoutError):
+            idle.result(0.05)
+        go.set()
+        commit.result(60)
+        assert idle.result(60)
+    assert away.segment.pending() == 1
+
+
+def test_a_flow_that_begins_while_another_rests_goes_on(away: Recorder):
+    """The end of one flow takes neither the spool nor the threads from another that has begun in the same process."""
+    record = _record(away, "run")
+    away.rest()
+    record.text("still here")
+    record.flush()
+    assert away.on
+    assert [op.kind for op in away.segment.head()] == ["open", "events"]
+    record.text("and here")
+    record.move()
+    assert any(thread.name == "clearml-utils-writer" for thread in threading.enumerate())
 
 
 def test_batches_are_delivered_one_at_a_time(away: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
