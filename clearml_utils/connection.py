@@ -6,6 +6,7 @@ because the spool, not the socket, is where waiting is cheap.
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -15,20 +16,20 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import requests  # type: ignore[import-untyped]  # its stubs are not among the test tools
-import urllib3
 from urllib3.filepost import encode_multipart_formdata
 
 from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
+from clearml_utils.wire import Wire
 
 _HINT_CREDENTIALS = "Check CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or the credentials in clearml.conf."
 _HINT_CONFIGURE = "Set CLEARML_API_HOST, CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY, or run `clearml-init`."
 _VERSION = "2.13"  # of the API; every server since 2021 has it
 _UNAUTHORIZED = 401
 _AWAY = {429, 502, 503, 504}  # said by what stands before a server, or by one that is going down
+_UNANSWERED = (OSError, http.client.HTTPException)  # what `requests` raises is an OSError, too
 _NO_RETRIES = {"total": 0, "connect": 0, "read": 0, "redirect": 0, "status": 0, "backoff_factor": 0}
 
 
@@ -69,18 +70,15 @@ def _open_session() -> Any:
         raise Unreachable(f"ClearML did not answer: {error}", where="auth.login", maybe_done=False) from error
 
 
-def _pool(root: str, session: Any) -> urllib3.HTTPConnectionPool | None:
-    """Kept-alive connections to `root`, at a third of the processor time the SDK's session takes for a call.
+def _wire(root: str, session: Any) -> Wire | None:
+    """Kept-alive connections to `root`, at a quarter of the processor time the SDK's session takes for a call.
 
     None where proxies or unchecked certificates are at play: there the SDK's session makes the calls.
     """
     inner = getattr(session, "_Session__http_session", None)
     if getproxies() or getattr(inner, "verify", True) is not True or not root.startswith(("http://", "https://")):
         return None
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or requests.certs.where()
-    secure = {"ca_cert_dir" if Path(bundle).is_dir() else "ca_certs": bundle} if root.startswith("https://") else {}
-    timeout = urllib3.Timeout(connect=10, read=300)
-    return urllib3.connection_from_url(root, maxsize=8, retries=False, timeout=timeout, **secure)
+    return Wire(root)
 
 
 class Connection:
@@ -95,8 +93,8 @@ class Connection:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._session: Any = None
-        self._api: urllib3.HTTPConnectionPool | None = None
-        self._store: urllib3.HTTPConnectionPool | None = None
+        self._api: Wire | None = None
+        self._store: Wire | None = None
         self._files: requests.Session | None = None
         self.calls = 0
 
@@ -112,8 +110,8 @@ class Connection:
             if self._session is None:
                 self.calls += 1
                 self._session = _open_session()
-                self._api = _pool(str(self._session.host), self._session)
-                self._store = _pool(self._session.get_files_server_host(), self._session)
+                self._api = _wire(str(self._session.host), self._session)
+                self._store = _wire(self._session.get_files_server_host(), self._session)
             return self._session
 
     @property
@@ -153,7 +151,7 @@ class Connection:
         self.calls += 1
         try:
             status, content = self._post(session, endpoint, payload, content_type)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except _UNANSWERED as error:
             raise Unreachable(f"ClearML did not answer: {error!r}", where=endpoint) from error
         except Exception as error:
             if type(error).__name__ != "LoginError":
@@ -165,13 +163,13 @@ class Connection:
 
     def _post(self, session: Any, endpoint: str, payload: bytes, content_type: str) -> tuple[int, bytes]:
         service, action = endpoint.split(".", 1)
-        pool = self._api
-        if pool is not None:
+        api = self._api
+        if api is not None:
             headers = session.add_auth_headers({"Content-Type": content_type})
-            got = pool.urlopen("POST", f"{_path(session.host)}/v{_VERSION}/{endpoint}", body=payload, headers=headers)
-            if got.status != _UNAUTHORIZED:
-                return got.status, got.data
-        # what the pool is not for, and tokens that have run out: the SDK renews them
+            status, content = api.post(f"{api.path}/v{_VERSION}/{endpoint}", payload, headers)
+            if status != _UNAUTHORIZED:
+                return status, content
+        # what the wire is not for, and tokens that have run out: the SDK renews them
         response = session.send_request(
             service, action, method="post", data=payload, headers={"Content-Type": content_type}
         )
@@ -213,31 +211,28 @@ class Connection:
     def upload_many(self, files: Sequence[tuple[str, Path | bytes, str]]) -> list[str]:
         """Store small files (path, file or content, content type) in one request; their addresses."""
         session = self.session
-        pool = self._store
-        if pool is None:
+        store = self._store
+        if store is None:
             return [self.upload(*one) for one in files]
         self.calls += 1
         parts = [(path, (path, _bytes(source), kind)) for path, source, kind in files]
         body, content_type = encode_multipart_formdata(parts)
         try:
             headers = session.add_auth_headers({"Content-Type": content_type})
-            got = pool.urlopen("POST", f"{_path(self.files)}/", body=body, headers=headers)
-        except urllib3.exceptions.HTTPError as error:
+            status, content = store.post(f"{store.path}/", body, headers)
+        except _UNANSWERED as error:
             raise Unreachable(f"the file server did not answer: {error!r}", where=files[0][0]) from error
-        if got.status != requests.codes.ok:
-            _raise(f"upload of {len(files)} files", got.status, 0, got.data[:300].decode(errors="replace"))
+        if status != requests.codes.ok:
+            _raise(f"upload of {len(files)} files", status, 0, content[:300].decode(errors="replace"))
         return [f"{self.files}/{path}" for path, _, _ in files]
 
     def rest(self) -> None:
         """Close the sockets; the next call opens them again, signed in as before."""
         with self._lock:
             session, files, self._files = self._session, self._files, None
-            for pool in (self._api, self._store):
-                if pool is not None:
-                    pool.close()
-            if session is not None:
-                self._api = _pool(str(session.host), session)
-                self._store = _pool(session.get_files_server_host(), session)
+            for wire in (self._api, self._store):
+                if wire is not None:
+                    wire.close()
         if files is not None:
             files.close()
         inner = getattr(session, "_Session__http_session", None)
@@ -253,10 +248,6 @@ class Connection:
 
 def _bytes(source: Path | bytes) -> bytes:
     return source.read_bytes() if isinstance(source, Path) else source
-
-
-def _path(root: str) -> str:
-    return urlsplit(root).path.rstrip("/")
 
 
 def _data(endpoint: str, status: int, content: bytes) -> dict[str, Any]:

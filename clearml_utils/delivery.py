@@ -150,13 +150,17 @@ class Delivery:
             self._over.append(op)
 
     def _each(self, do: Callable[[Any], None], items: Sequence[Any]) -> None:
-        """Do independent things side by side; the first failure is raised once all are through."""
-        if len(items) < 2:
-            for item in items:
+        """Do independent things side by side; the first failure is raised once all are through, or have failed."""
+
+        def each(part: Sequence[Any]) -> None:
+            for item in part:
                 do(item)
+
+        if len(items) < 2:
+            each(items)
             return
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="clearml-utils-call") as pool:
-            done = [pool.submit(do, item) for item in items]
+            done = [pool.submit(each, items[start::_SIDE_BY_SIDE]) for start in range(_SIDE_BY_SIDE)]
         for one in done:
             one.result()
 
@@ -196,10 +200,11 @@ class Delivery:
                 refused.append((op, error))
             self._over.append(op)
 
-        first = [op for op in opens if op.body["type"] == "controller" or opens.index(op) == 0]
+        children = [op for op in opens if op.body["type"] != "controller"]
+        first = [op for op in opens if op.body["type"] == "controller"] + children[:1]
         for op in first:  # parents before children; and the first child makes the project
             one(op)
-        self._each(one, [op for op in opens if op not in first])
+        self._each(one, children[1:])
         return held
 
     def _learn(self, ids: dict[str, str]) -> None:

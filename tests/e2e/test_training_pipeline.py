@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from flows.simulate import ItemRange, simulate
 ROOT = Path(__file__).parents[2]
 STEPS = {"read", "compare", "fit", "register"}
 KEPT = {"data_hash", "metrics", "fitted", "champion"}
-QUEUE = "training"
 AGENT_CONFIG = """
 agent.worker_name: training
 agent.package_manager.system_site_packages: true
@@ -137,13 +136,13 @@ def until(condition: Callable[[], Any], what: str, folder: Path, seconds: float 
 
 
 @contextmanager
-def an_agent(folder: Path) -> Iterator[None]:
-    """An unmodified `clearml-agent` on the training's queue, running tasks in this environment."""
+def an_agent(folder: Path, queue: str) -> Iterator[None]:
+    """An unmodified `clearml-agent` on a queue, running tasks in this environment."""
     (folder / "agent").mkdir()
     config = folder / "agent" / "clearml.conf"
     config.write_text(AGENT_CONFIG)
     command = [
-        str(Path(sys.executable).with_name("clearml-agent")), "daemon", "--queue", QUEUE, "--create-queue",
+        str(Path(sys.executable).with_name("clearml-agent")), "daemon", "--queue", queue,
         "--foreground", "--services-mode", "4",
     ]  # fmt: skip
     env = {
@@ -164,50 +163,74 @@ def publish_an_import(project: str) -> None:
     connection.call("tasks.completed", task=made["id"])
 
 
-HOWS = [
-    "time",
-    *(
-        pytest.param(how, marks=[] if FULL else pytest.mark.skip("MOODFLOW_CAMPAIGN=full"))
-        for how in ("queue", "trigger")
-    ),
-]
+def enqueued(folder: Path, project: str, queue: str) -> str:
+    """A run of the training in a new queue."""
+    Connection().call("queues.create", name=queue)
+    train(folder / "study.csv", "--queue", queue)
+    (first,) = mine(project)
+    assert first["status"] == "queued"
+    return str(first["id"])
+
+
+@contextmanager
+def scheduled(how: str, task: str, folder: Path, project: str, queue: str) -> Iterator[None]:
+    """One of ClearML's schedulers at work: at the next minute but one, or, where it waits for new data, now."""
+    command = [sys.executable, "-m", "deployments.training_schedule", how, "--task", task, "--queue", queue]
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    by_time = ["--at", f"{soon:%H:%M}", "--weekday", f"{soon:%A}".lower()]
+    command += ["--poll-minutes", "0.05", *(by_time if how == "time" else ())]
+    with process(command, folder, f"{how}.log"):
+        if how == "trigger":
+            until(lambda: b"Starting" in (folder / "trigger.log").read_bytes(), "the trigger looks", folder)
+            publish_an_import(project)
+        yield
+
+
+def waiting_in(queue: str) -> list[str]:
+    """Tasks in a queue."""
+    (found,) = Connection().call("queues.get_all", name=f"^{queue}$")["queues"]
+    return [str(entry["task"]) for entry in found["entries"]]
+
+
+@pytest.mark.timeout(900)
+def test_the_training_is_enqueued_by_clearml_itself(product: dict[str, str], tmp_path: Path):
+    """ClearML's `TaskScheduler` at its time, and its `TriggerScheduler` when an import completes, put a clone of the training
+    into the queue.
+    """
+    project = product["MOODFLOW_PROJECT"]
+    first = enqueued(tmp_path, project, "by-hand")
+    assert waiting_in("by-hand") == [first]
+    for queue in ("by-time", "by-trigger"):
+        Connection().call("queues.create", name=queue)
+    with (
+        scheduled("time", first, tmp_path, project, "by-time"),
+        scheduled("trigger", first, tmp_path, project, "by-trigger"),
+    ):
+        clones = [until(lambda q=queue: waiting_in(q), queue, tmp_path) for queue in ("by-time", "by-trigger")]
+    assert {row["id"]: row["status"] for row in mine(project)} == dict.fromkeys(
+        (first, *clones[0], *clones[1]), "queued"
+    )
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.skipif(not FULL, reason="minutes of processes; MOODFLOW_CAMPAIGN=full")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("how", ["queue", "time", "trigger"])
 def test_the_training_runs_from_a_queue(product: dict[str, str], tmp_path: Path, how: str):
     """Controller and steps run by an unmodified agent: enqueued by hand, or a clone enqueued by ClearML's `TaskScheduler`
     at its time, or by its `TriggerScheduler` when an import completes. The model is registered, with the run as its origin.
     """
-    project = product["MOODFLOW_PROJECT"]
-    Connection().call("queues.create", name=QUEUE)
-    train(tmp_path / "study.csv", "--queue", QUEUE)
-    (first,) = mine(project)
-    command = [sys.executable, "-m", "deployments.training_schedule", how, "--task", first["id"], "--queue", QUEUE]
+    project, queue = product["MOODFLOW_PROJECT"], f"training-{how}"
+    first = enqueued(tmp_path, project, queue)
     if how != "queue":
-        Connection().call("tasks.dequeue", task=first["id"])
-    if how == "time":
-        soon = datetime.now(UTC) + timedelta(minutes=1)
-        command += ["--at", f"{soon:%H:%M}", "--weekday", f"{soon:%A}".lower(), "--poll-minutes", "0.05"]
-    if how == "trigger":
-        command += ["--poll-minutes", "0.05"]
+        Connection().call("tasks.dequeue", task=first)
 
     def ended() -> dict[str, Any] | None:
-        rows = [row for row in mine(project) if how == "queue" or row["id"] != first["id"]]
+        rows = [row for row in mine(project) if how == "queue" or row["id"] != first]
         return next((row for row in rows if row["status"] in {"completed", "failed", "stopped"}), None)
 
-    with an_agent(tmp_path):
-        if how == "queue":
-            run = until(ended, "the run ends", tmp_path)
-        else:
-            with process(command, tmp_path, "schedule.log"):
-                if how == "trigger":
-                    log = tmp_path / "schedule.log"
-                    until(
-                        lambda: b"Starting" in log.read_bytes() or log.stat().st_size > 0, "the trigger looks", tmp_path
-                    )
-                    publish_an_import(project)
-                run = until(ended, "a scheduled run ends", tmp_path)
+    by = nullcontext() if how == "queue" else scheduled(how, first, tmp_path, project, queue)
+    with an_agent(tmp_path, queue), by:
+        run = until(ended, "the run ends", tmp_path, 1200)
     assert run["status"] == "completed", run
     assert_trained(run["id"], project, 1)

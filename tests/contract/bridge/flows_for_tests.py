@@ -54,7 +54,7 @@ def main(name: str, *args: str) -> None:
     if name == "dask":
         from prefect_dask import DaskTaskRunner
 
-        runner = DaskTaskRunner(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None})
+        runner = DaskTaskRunner(cluster_kwargs={"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None})
     else:
         runner = ProcessPoolTaskRunner(max_workers=2)
     state = spread.with_options(task_runner=runner)(return_state=True)

@@ -13,11 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import prefect
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.workers.process import ProcessWorker
 
 from clearml_utils import prefect_api
-from clearml_utils.reconcile import reconcile
+from clearml_utils.reconcile import reconcile, reconcile_flow
 from tests.contract.bridge.reading import Reader, parameters
 
 pytestmark = [pytest.mark.xdist_group("prefect")]
@@ -73,8 +77,6 @@ def _running(reader: Reader) -> list[dict[str, Any]]:
 
 def test_sigkill_of_the_flow_process_is_settled(tracked: Reader, tmp_path: Path):
     """SIGKILL in the middle of a task: the reconciler fails flow and task as `lost`, in Prefect as crashed; nothing runs."""
-    from prefect.client.orchestration import get_client
-
     process = script("sleeper", str(tmp_path / "started"))
     _until((tmp_path / "started").exists, 90)
     run = (tmp_path / "started").read_text()
@@ -118,19 +120,15 @@ def test_a_task_killed_before_its_start_was_stored_has_its_child(tracked: Reader
 @contextmanager
 def a_worker(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A Prefect worker of a process pool, with one deployment of the sleeper."""
-    setup = (
-        "from prefect import flow\n"
-        f"flow.from_source({str(ROOT)!r}, 'tests/contract/bridge/flows_for_tests.py:sleeper')"
-        ".deploy('kill-me', work_pool_name='bridge-kill', print_next_steps=False)\n"
-    )
-    python = [sys.executable, "-m", "prefect"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
-    for command in ([*python, "--no-prompt", "work-pool", "create", "bridge-kill", "--type", "process"],
-                    [sys.executable, "-c", setup]):  # fmt: skip
-        subprocess.run(command, env=env, check=True, capture_output=True, timeout=180)
+    template = ProcessWorker.get_default_base_job_template()
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="bridge-kill", type="process", base_job_template=template))
+    found: Any = prefect.flow.from_source(str(ROOT), "tests/contract/bridge/flows_for_tests.py:sleeper")
+    found.deploy("kill-me", work_pool_name="bridge-kill", print_next_steps=False)
     with (folder / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
-            [*python, "worker", "start", "--pool", "bridge-kill", "--type", "process"],
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", "bridge-kill", "--type", "process"],
             env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -145,7 +143,6 @@ def test_sigkill_of_a_worker_is_settled(tracked: Reader, tmp_path: Path):
     """SIGKILL of a worker in the middle of a task: as long as the run's own process lives its tasks are left alone; once
     that is gone too, the reconciler fails flow and task as `lost`, in Prefect as crashed; nothing runs.
     """
-    from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
 
     mark = tmp_path / "started"
@@ -179,7 +176,6 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
     """A served run, cancelled in Prefect in the middle of a task: its process ends, and after the reconciler controller
     and child are `stopped`, as cancelled; nothing runs.
     """
-    from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
     from prefect.states import Cancelling
@@ -220,7 +216,10 @@ def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_p
 
 
 def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, tmp_path: Path, monkeypatch):
-    """SIGKILL while ClearML is away: what had been recorded is delivered by the next process, once."""
+    """SIGKILL while ClearML is away: what had been recorded is delivered by the next process, once. On a machine that does
+    not know the dead one's locks its tasks are settled once they are silent for too long, here by the scheduled flow.
+    """
+    monkeypatch.setattr("clearml_utils.reconcile.socket.gethostname", lambda: "elsewhere")
     process = script("sleeper", str(tmp_path / "started"), CLEARML_API_HOST="http://127.0.0.1:9")
     _until((tmp_path / "started").exists, 90)
     run = (tmp_path / "started").read_text()
@@ -229,6 +228,10 @@ def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, 
     assert tracked.tasks(system_tags=["__$all", f"prefect:{run}"]) == []
     report = reconcile()
     assert report.adopted == 1
+    (child,) = tracked.children(run)
+    assert child["status"] == "in_progress", "it was heard of a moment ago"
+    mine = {child["id"], tracked.of(run)["id"]}
+    assert reconcile_flow(stale_after_minutes=0)["settled"].keys() & mine == mine
     (child,) = tracked.children(run)
     assert tracked.scalars(child)["loss"]["train"]["y"] == [0.5, 0.25]
     assert (child["status"], child["status_reason"]) == ("failed", "lost")

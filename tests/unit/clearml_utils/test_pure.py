@@ -6,6 +6,7 @@ import ast
 import doctest
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3.util.wait import wait_for_read
 
 import clearml_utils
 from clearml_utils import names, redact
@@ -30,6 +32,7 @@ from clearml_utils.recorder import Recorder
 from clearml_utils.sender import Sender
 from clearml_utils.spool import Op, Segment, Waiting, is_held, waiting
 from clearml_utils.states import settled
+from clearml_utils.wire import Wire
 
 STEPS = st.lists(
     st.builds(
@@ -254,6 +257,31 @@ def test_a_file_is_kept_as_it_was(away: Recorder, tmp_path: Path):
     record.flush()
     (stored,) = away.segment.blobs.iterdir()
     assert stored.read_bytes() == b"w" * 300_000
+
+
+def test_a_connection_the_server_gave_up_is_made_anew():
+    """A server that hangs up on idle clients, as all do after a while, fails no call."""
+    answers = []
+
+    def serve(listener: socket.socket) -> None:
+        for i in range(2):
+            client, _ = listener.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % i)
+                answers.append(i)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,), daemon=True)
+        server.start()
+        wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}/api/")
+        assert wire.post(f"{wire.path}/a", b"{}", {}) == (200, b"0")
+        while not wait_for_read(wire._idle[0].sock, timeout=60):
+            pass
+        assert wire.post(f"{wire.path}/b", b"{}", {}) == (200, b"1")
+        server.join(60)
+        wire.close()
+    assert answers == [0, 1]
 
 
 def test_all_is_what_is_public():
