@@ -21,8 +21,9 @@ from typing import Any
 from clearml_utils import comparison_page, registry
 from clearml_utils.comparison_sources import Source, read_curves, read_sources
 from clearml_utils.connection import Connection
-from clearml_utils.delivery import Projects, hyperparams
 from clearml_utils.errors import TrackingError
+from clearml_utils.forms import hyperparams
+from clearml_utils.projects import Projects
 
 Texts = Mapping[str, Mapping[str, str]]
 Curve = tuple[Sequence[float], Sequence[float]]

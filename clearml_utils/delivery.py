@@ -7,18 +7,17 @@ after a send whose end is unknown, the server is asked which of them it has.
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from clearml_utils.connection import Connection
 from clearml_utils.errors import Rejected, Unreachable
-from clearml_utils.names import safe_file, safe_name, safe_segment
-from clearml_utils.projects import Projects as Projects  # noqa: PLC0414 - also found here
+from clearml_utils.forms import chunks, configuration, content, hyperparams, place, remove, stored
+from clearml_utils.names import safe_name, safe_segment
+from clearml_utils.projects import Projects
 from clearml_utils.spool import Op, Segment
 from clearml_utils.suspects import Suspects
 
@@ -26,7 +25,6 @@ MARK = "prefect:"
 OURS = "prefect"
 _PATIENCE_SECONDS = 60.0
 _PAGE = 200
-_EVENTS = 1_000
 _IDS = 20_000
 _SIDE_BY_SIDE = 3
 _SMALL = 200_000
@@ -110,7 +108,7 @@ class Delivery:
         segment.remember(self._fresh)
         segment.done(self._over)
         for op in self._over:
-            _remove(op.body.get("file"))
+            remove(op.body.get("file"))
         self._fresh, self._over = {}, []
 
     def _batch(self, segment: Segment, ops: Sequence[Op]) -> list[tuple[Op, Rejected]]:
@@ -268,7 +266,7 @@ class Delivery:
     def _events(self, segment: Segment, ops: Sequence[Op], refused: list[tuple[Op, Rejected]]) -> set[str]:
         """Send console lines, points and plots of many runs together; the runs whose could not be."""
         stuck: set[str] = set()
-        for part in _chunks(ops):
+        for part in chunks(ops):
             try:
                 self._send(segment, part)
             except (Rejected, Unreachable) as error:
@@ -435,17 +433,17 @@ class Delivery:
                 raise
 
     def _upload(self, body: dict[str, Any], folder: str) -> str:
-        if not _stored(body):
+        if not stored(body):
             return ""
-        return self.connection.upload(_place(body, folder), _content(body), body["content_type"])
+        return self.connection.upload(place(body, folder), content(body), body["content_type"])
 
     def _store_together(self, ops: Sequence[Op]) -> None:
         """Upload the small files of many artifacts in a few requests."""
         self._stored.clear()
-        small = [op for op in ops if op.kind == "artifact" and _stored(op.body) and (op.body.get("size") or 0) < _SMALL]
+        small = [op for op in ops if op.kind == "artifact" and stored(op.body) and (op.body.get("size") or 0) < _SMALL]
         for start in range(0, len(small), _FILES):
             part = small[start : start + _FILES]
-            files = [(_place(op.body, "artifacts"), _content(op.body), op.body["content_type"]) for op in part]
+            files = [(place(op.body, "artifacts"), content(op.body), op.body["content_type"]) for op in part]
             try:
                 urls = self.connection.upload_many(files)
             except Rejected:  # one of them; each is tried by itself later, and the one is told
@@ -471,58 +469,3 @@ _FINAL = {
     "failed": ("tasks.failed", "failed"),
     "stopped": ("tasks.stopped", "stopped"),
 }
-
-
-def _stored(body: dict[str, Any]) -> bool:
-    """Whether there is a file to be stored, or the value is only described."""
-    return "data" in body or bool(body.get("file"))
-
-
-def _content(body: dict[str, Any]) -> bytes | Path:
-    """A file to be stored: the record holds it, or names it."""
-    return base64.b64decode(body["data"]) if "data" in body else Path(body["file"])
-
-
-def _place(body: dict[str, Any], folder: str) -> str:
-    """Path of an artifact's file on the file server: the same at every try."""
-    return f"{safe_file(body['project'])}/{body['run']}/{folder}/{safe_file(body['key'])}{body['suffix']}"
-
-
-def hyperparams(sections: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
-    """`{section: {name: value}}` in ClearML's form."""
-    return {
-        section: {
-            name: {
-                "section": section,
-                "name": name,
-                "value": "" if value is None else str(value),
-                "type": type(value).__name__,
-            }
-            for name, value in values.items()
-        }
-        for section, values in sections.items()
-        if values
-    }
-
-
-def configuration(items: dict[str, str]) -> dict[str, dict[str, str]]:
-    """`{name: text}` in ClearML's form."""
-    return {n: {"name": n, "type": "dictionary", "description": "", "value": v} for n, v in items.items()}
-
-
-def _chunks(ops: Sequence[Op]) -> Iterable[list[Op]]:
-    part: list[Op] = []
-    count = 0
-    for op in ops:
-        part.append(op)
-        count += len(op.body["events"])
-        if count >= _EVENTS:
-            yield part
-            part, count = [], 0
-    if part:
-        yield part
-
-
-def _remove(file: str | None) -> None:
-    if file:
-        Path(file).unlink(missing_ok=True)
