@@ -34,6 +34,7 @@ def by_time(
         queue=queue,
         hour=at.hour,
         minute=at.minute,
+        day=0,  # without it ClearML reads: every so many hours, on this weekday
         weekdays=[weekday],
     )
     return scheduler

@@ -181,7 +181,7 @@ def scheduled(how: str, task: str, folder: Path, project: str, queue: str) -> It
     command += ["--poll-minutes", "0.05", *(by_time if how == "time" else ())]
     with process(command, folder, f"{how}.log"):
         if how == "trigger":
-            until(lambda: b"Starting" in (folder / "trigger.log").read_bytes(), "the trigger looks", folder)
+            until(lambda: b"Sleeping" in (folder / "trigger.log").read_bytes(), "the trigger has looked once", folder)
             publish_an_import(project)
         yield
 
@@ -192,10 +192,15 @@ def waiting_in(queue: str) -> list[str]:
     return [str(entry["task"]) for entry in found["entries"]]
 
 
+def synced(folder: Path) -> int:
+    """How often the scheduler has looked."""
+    return (folder / "time.log").read_bytes().count(b"Syncing scheduler")
+
+
 @pytest.mark.timeout(900)
 def test_the_training_is_enqueued_by_clearml_itself(product: dict[str, str], tmp_path: Path):
     """ClearML's `TaskScheduler` at its time, and its `TriggerScheduler` when an import completes, put a clone of the training
-    into the queue.
+    into the queue, once.
     """
     project = product["MOODFLOW_PROJECT"]
     first = enqueued(tmp_path, project, "by-hand")
@@ -206,7 +211,10 @@ def test_the_training_is_enqueued_by_clearml_itself(product: dict[str, str], tmp
         scheduled("time", first, tmp_path, project, "by-time"),
         scheduled("trigger", first, tmp_path, project, "by-trigger"),
     ):
-        clones = [until(lambda q=queue: waiting_in(q), queue, tmp_path) for queue in ("by-time", "by-trigger")]
+        clones = [until(lambda q=queue: waiting_in(q), queue, tmp_path, 300) for queue in ("by-trigger", "by-time")]
+        looked = synced(tmp_path)
+        until(lambda: synced(tmp_path) > looked + 1, "it looks again", tmp_path)
+    assert waiting_in("by-time") == clones[1], "once a week, not every so many hours of that day"
     assert {row["id"]: row["status"] for row in mine(project)} == dict.fromkeys(
         (first, *clones[0], *clones[1]), "queued"
     )
