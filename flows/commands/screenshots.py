@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,8 +99,7 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
     with camera.scene(RUNNING):
         controller = scenes.half_way(stage, training)
         with web_apps(stage.home, webapp, stage.urls["ClearML"]) as (viewer, official):
-            _running(camera, controller, viewer, official)
-            scenes.watched(stage, training)
+            _running(camera, controller, viewer, official, lambda: scenes.watched(stage, training))
     with camera.scene(CHAT):
         chat = scenes.survey(stage)
         before = scenes.pictures(stage, chat)
@@ -112,10 +111,11 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
         scenes.alert(stage)
 
 
-def _running(camera: Camera, controller: Any, viewer: str, official: str | None) -> None:
-    """Take the graph of a pipeline in the middle of its way; the official web app shows a copy made at this moment."""
+def _running(camera: Camera, controller: Any, viewer: str, official: str | None, watched: Callable[[], None]) -> None:
+    """Take the graph of a pipeline in the middle of its way; the official web app shows a copy of it, and can wait."""
     path = f"{controller['project']}/experiments/{controller['id']}"
     camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
+    watched()
     task = path.replace("/experiments/", "/tasks/")
     seen = ("text=/run info/i", "text=/updated .* ago/i")  # the graph, and the list beside it
     camera.take(Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, seen))
