@@ -12,9 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import bcrypt
 import httpx
 import psutil
 import pytest
+
+from server.official import bootstrap, environment
+from tests.services import running
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("MOODFLOW_SHARED", ROOT.parent / "shared"))
@@ -78,11 +82,13 @@ class Demo:
         return Store.open(self.home / "private.db")
 
 
-def start(home: Path, *options: str) -> Demo:
+def start(home: Path, *options: str, **named: str) -> Demo:
+    """A demo to its summary; `named` are variables of its environment."""
     log = home.parent / f"{home.name}.log"
     (home / "summary.json").unlink(missing_ok=True)
     hidden = ("MOODFLOW_", "CLEARML_", "PREFECT_")
-    env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)} | {"MOODFLOW_HOME": str(home)}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)} | named
+    env["MOODFLOW_HOME"] = str(home)
     with log.open("w") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows", "demo", "--keep", *options],
@@ -93,6 +99,7 @@ def start(home: Path, *options: str) -> Demo:
             raise AssertionError(f"the demo ended with {process.returncode}:\n{log.read_text()[-6000:]}")
         time.sleep(0.5)
     stack = json.loads((home / "stack.json").read_text())
+    stack["environment"] = named | stack["environment"]
     return Demo(home, process, stack, json.loads((home / "summary.json").read_text()), log)
 
 
@@ -130,8 +137,10 @@ def sheet_rows(demo: Demo) -> list[dict]:
     return [dict(zip(header, row, strict=False)) for row in rows]
 
 
-def check_one_child_per_task_run(demo: Demo):
-    """Every Prefect task run has exactly one ClearML child, of the right parent, with a final status."""
+def check_one_child_per_task_run(demo: Demo, *, telling: bool = True):
+    """Every Prefect task run has exactly one ClearML child, of the right parent, with a final status, which tells something
+    (`telling`: of three days there may be nothing to write to anybody).
+    """
     by_run = Counter()
     tasks = {t["id"]: t for t in demo.tasks()}
     flow_of, parent_of, status_of = {}, {}, {}
@@ -153,7 +162,7 @@ def check_one_child_per_task_run(demo: Demo):
         t for t in tasks.values() if "prefect_task_run" in ((t.get("hyperparams") or {}).get("properties") or {})
     ]
     told = {t["name"]: bool(t["last_metrics"] or t["execution"].get("artifacts")) for t in children}
-    assert [name for name, something in told.items() if not something] == []
+    assert not telling or [name for name, something in told.items() if not something] == []
     flows = demo.runs("flow_runs")
     assert {f["name"] for f in flows if f["state"]["type"] == "COMPLETED" and f["id"] not in flow_of} == set()
 
@@ -161,6 +170,29 @@ def check_one_child_per_task_run(demo: Demo):
 def _wraps_a_flow(run) -> bool:
     """Tell whether it is the task run Prefect makes to stand for a nested flow in its parent."""
     return bool((run.get("state") or {}).get("state_details", {}).get("child_flow_run_id"))
+
+
+def check_private(demo: Demo):
+    """Everything in the state directory is its owner's alone; no log holds a key, a token, a name or who is who."""
+    open_to_others = {
+        str(path.relative_to(demo.home)): oct(path.stat().st_mode & 0o777)
+        for path in (demo.home, *demo.home.rglob("*"))
+        if not path.is_symlink() and path.stat().st_mode & 0o077
+    }
+    assert open_to_others == {}
+    with demo.store() as store:
+        chats = {str(store.people.chat_id(one.person)) for one in store.people.list()}
+    service_account = json.loads(Path(demo.stack["settings"]["sheets_credentials"]).read_text())
+    secrets = {
+        demo.stack["settings"]["telegram_token"],
+        demo.stack["environment"]["CLEARML_API_ACCESS_KEY"],
+        demo.stack["environment"]["CLEARML_API_SECRET_KEY"],
+        service_account["private_key"].splitlines()[1],
+        *chats,
+    }
+    logs = [*(demo.home / "logs").rglob("*.log"), demo.log]
+    assert len(logs) > 5
+    assert [(log.name, n) for log in logs for n, secret in enumerate(secrets) if secret in log.read_text()] == []
 
 
 def check_lineage(demo: Demo):
@@ -224,14 +256,38 @@ def test_no_raw_answer_or_chat_is_in_clearml(simulated):
     assert "500000001" not in text
 
 
-def test_nothing_outlives_the_demo(simulated):
-    """Ctrl-C stops every process, and another demo can use the same directory."""
+def test_the_state_directory_is_private_and_logs_hold_no_secret(simulated):
+    """Files 0600, folders 0700, whoever of the stack wrote them; keys, token and chats are in no log."""
+    check_private(simulated)
+
+
+@pytest.fixture
+def teams_server(tmp_path):
+    """A ClearML server of somebody else, that knows people by password, made ready as the official one is."""
+    values = environment.ensure(tmp_path / ".env")
+    hashed = bcrypt.hashpw(values["ADMIN_PASSWORD"].encode(), bcrypt.gensalt(4)).decode()
+    users = {"users": [{"username": values["ADMIN_USER"], "password": hashed, "name": "Admin"}]}
+    (tmp_path / "users.json").write_text(json.dumps(users))
+    ports = ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
+    with running("server.embedded", tmp_path / "data", [*ports, "--users", str(tmp_path / "users.json")]) as service:
+        hosts = {f"CLEARML_{name.upper()}_HOST": url for name, url in service.ready["urls"].items()}
+        made = bootstrap.bootstrap(values | hosts, tmp_path / "clearml.conf")
+        yield hosts | {"CLEARML_API_ACCESS_KEY": made.access_key, "CLEARML_API_SECRET_KEY": made.secret_key}
+
+
+def test_nothing_outlives_the_demo_and_the_next_uses_the_server_it_is_given(simulated, teams_server):
+    """Ctrl-C stops every process, and another demo can use the same directory; where hosts and credentials of a ClearML
+    server are set, it starts none of its own and everything is there.
+    """
     assert stop(simulated) == []
-    again = start(simulated.home, "--persons", "2", "--days", "3")
+    again = start(simulated.home, "--persons", "2", "--days", "3", **teams_server)
     try:
         assert again.summary["people"] == 2
+        assert "clearml" not in again.stack["processes"]
+        check_one_child_per_task_run(again, telling=False)
     finally:
         assert stop(again) == []
+    assert again.clearml("users.get_current_user")["user"]["name"] == "Admin"  # it was not ours to stop
 
 
 @pytest.mark.study
