@@ -125,11 +125,15 @@ def _path(running: stack.Stack, study: Any, console: Console) -> dict[str, Any]:
         stack.start_bot(running)
         console.print("[dim]starting Prefect[/]")
         stack.await_prefect(running)
-    # the worker waits beside the replay, so that the cycle starts at once, and starts nothing before it
-    prefect_api.make_pool(environment, stack.WORK_POOL, paused=True)
-    stack.start_worker(running, limit=1)
-    with _background(prefect_api.deploy_all, environment, running.home / "logs" / "deploy.log"):
-        replay_study(settings, study, console=console)
+    with contextlib.ExitStack() as beside:
+
+        def deploy() -> None:
+            # the worker waits beside the replay, so that the cycle starts at once, and starts nothing before it
+            prefect_api.make_pool(environment, stack.WORK_POOL, paused=True)
+            stack.start_worker(running, limit=1)
+            beside.enter_context(_background(prefect_api.deploy_all, environment, running.home / "logs" / "deploy.log"))
+
+        replay_study(settings, study, console=console, once_planned=deploy)
     prefect_api.set_paused(environment, paused=True)
 
     def alone(cycle: str) -> None:

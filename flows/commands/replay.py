@@ -141,14 +141,17 @@ class Replayer:
     filling: dict[str, Filling] = field(default_factory=dict)
     planned: dict[str, tuple[Respondent, Beep, Prompt]] = field(default_factory=dict)
     advance: Callable[[], None] = lambda: None
+    once_planned: Callable[[], None] = lambda: None
     _given: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Enrol everybody, live through the study, and stop on the morning after it."""
         self.clock.set(self.study.start - timedelta(hours=1))
         self._enrol()
-        for start, end in self.study.stretches():
+        for number, (start, end) in enumerate(self.study.stretches()):
             self._plan(start, end)
+            if number == 0:
+                self.once_planned()
             self._live(start, end)
         self._rest()
 
@@ -312,8 +315,12 @@ def _prompt_of(screen: Screen) -> str:
     return next((callback.prompt for _, callback in screen.buttons if callback.prompt), "")
 
 
-def replay_study(settings: Settings, study: Replay, *, console: Console) -> None:
+def replay_study(
+    settings: Settings, study: Replay, *, console: Console, once_planned: Callable[[], None] = lambda: None
+) -> None:
     """Replay `study` into the stack that `settings` names, with a progress bar.
+
+    `once_planned` is called between planning the first prompts and answering them.
 
     Raises
     ------
@@ -339,6 +346,7 @@ def replay_study(settings: Settings, study: Replay, *, console: Console) -> None
                 SharedClock(settings.home),
                 store,
                 advance=lambda: progress.advance(bar),
+                once_planned=once_planned,
             )
             driver.run()
             progress.update(bar, completed=len(study.beeps))
