@@ -116,6 +116,8 @@ def _running(camera: Camera, controller: Any, viewer: str, official: str | None,
     path = f"{controller['project']}/experiments/{controller['id']}"
     camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
     watched()
+    if official:
+        camera.greeted(official)
     task = path.replace("/experiments/", "/tasks/")
     seen = ("text=/run info/i", "text=/updated .* ago/i")  # the graph, and the list beside it
     camera.take(Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, seen))
@@ -161,6 +163,13 @@ class Camera:
             self.outcome[shot.name] = {"source": shot.source, "missing": lost}
             return
         self.keep(shot.name, shot.source)
+
+    def greeted(self, official: str) -> None:
+        """Visit the official web app once: it shows a browser it does not know no list of runs."""
+        self.page.goto(f"{official}/projects", timeout=60_000)
+        self.page.get_by_text("Moodflow").first.wait_for(timeout=SEE_MS)
+        if self.page.get_by_role("button", name="GET STARTED").is_visible():
+            self.page.keyboard.press("Escape")
 
     def keep(self, name: str, source: str, part: str = "") -> None:
         """Take the picture of what the page, or a part of it, shows, once it stops changing."""
