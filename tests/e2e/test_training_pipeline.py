@@ -175,8 +175,8 @@ def enqueued(folder: Path, project: str, queue: str) -> str:
 @contextmanager
 def scheduled(how: str, task: str, folder: Path, project: str, queue: str) -> Iterator[None]:
     """One of ClearML's schedulers at work: at the next minute but one, or, where it waits for new data, now."""
-    command = [sys.executable, "-m", "deployments.training_schedule", how, "--task", task, "--queue", queue]
-    soon = datetime.now(UTC) + timedelta(minutes=1)
+    command = [sys.executable, "-u", "-m", "deployments.training_schedule", how, "--task", task, "--queue", queue]
+    soon = datetime.now(UTC) + timedelta(minutes=2)  # a minute at least, to start in
     by_time = ["--at", f"{soon:%H:%M}", "--weekday", f"{soon:%A}".lower()]
     command += ["--poll-minutes", "0.05", *(by_time if how == "time" else ())]
     with process(command, folder, f"{how}.log"):
