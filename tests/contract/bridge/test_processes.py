@@ -170,7 +170,8 @@ def test_sigkill_of_a_worker_is_settled(tracked: Reader, tmp_path: Path):
     assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(run).state.is_crashed()
-    assert reconcile(run).settled == {}
+        assert reconcile(run).settled == {}
+        client.delete_deployment(client.read_deployment_by_name("sleeper/kill-me").id)  # the server is shared
 
 
 def test_a_run_cancelled_in_prefect_is_stopped_in_clearml(tracked: Reader, tmp_path: Path):

@@ -16,15 +16,39 @@ import pytest
 import yaml
 
 from flows.clients.events import Events
-from flows.commands import prefect_api
+from flows.commands import prefect_api, prefect_seed, processes
 from flows.commands.prefect_api import ROOT, client
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
 
 @pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory):
+    """A server of this module's own: word of other tests' failed runs would come late, and start the monitor, too."""
+    home = tmp_path_factory.mktemp("prefect")
+    prefect_seed.plant_seed(home)
+    port = processes.choose_port(0, "--port", strict=False)
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "flows.commands.prefect_app:create_app",
+        "--port",
+        str(port),
+    ]
+    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    child = processes.launch("prefect", command, home / "logs", env, pipe=False)
+    try:
+        processes.await_http(child, f"http://127.0.0.1:{port}/api/health", 300)
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        processes.stop_all([child])
+
+
+@pytest.fixture(scope="module")
 def deployed(prefect_server, tmp_path_factory):
-    """What `moodflow deploy` has made; it is taken away again, the server is shared."""
+    """What `moodflow deploy` has made."""
     home = tmp_path_factory.mktemp("home")
     env = {**os.environ, "PREFECT_API_URL": prefect_server, "MOODFLOW_HOME": str(home)}
     with client(env) as http:
@@ -39,10 +63,6 @@ def deployed(prefect_server, tmp_path_factory):
         for one in found.deployments.values():  # no slot of a schedule comes between
             http.patch(f"deployments/{one['id']}", json={"paused": True}).raise_for_status()
         yield found
-        for name in asked("deployments"):
-            http.delete(f"deployments/{found.deployments[name]['id']}")
-        for name in shipped():
-            http.delete(f"automations/{found.automations[name]['id']}")
 
 
 class Prefect:
