@@ -17,7 +17,7 @@ import pytest
 
 from clearml_utils import recorder
 from clearml_utils.connection import Connection
-from clearml_utils.spool import Segment
+from clearml_utils.spool import Segment, Waiting
 from flows.commands.prefect_api import client
 from flows.store import Response, Store
 from tests.integration.operations.receiver import receiving
@@ -138,8 +138,7 @@ def test_everything_that_fails_is_told_once_and_its_end_once(place, tmp_path):
     store.outbox.enqueue("k1", None, "insight", {"method": "sendMessage", "text": "x"}, past, chat_id=1)
     store.inbox.add([(1, 1, "{}"), (2, 1, "{}")], past)
     stuck = Segment.create(place.home / "spool")
-    stuck.add("some-run", [("events", {"events": []})])
-    stuck._db.execute("UPDATE ops SET at = at - 7200")
+    stuck.add([Waiting("some-run", "events", {"events": []}, time.time() - 7200)])
     (place.home / "spool" / "refused.jsonl").write_text("{}\n")
     place.home.chmod(0o755)
     wrong = {
