@@ -59,6 +59,7 @@ class _Seen:
 
     id: str
     run: str
+    flow: str
     kind: str
     status: str
     parent: str
@@ -123,12 +124,8 @@ def reconcile_flow(stale_after_minutes: float = 10, since_hours: float = 48) -> 
 
 
 def _unfinished(rec: Recorder, flow_run: str | None) -> list[_Seen]:
-    where: dict[str, Any] = {"status": _OPEN}
-    found = list(_ours(rec, **where))
-    if flow_run is None:
-        return found
-    mine = {str(r.id) for r in prefect_api.task_runs_of(flow_run)} | {flow_run}
-    return [task for task in found if task.run in mine]
+    found = _ours(rec, status=_OPEN)
+    return [task for task in found if flow_run is None or task.flow == flow_run]
 
 
 def _ours(rec: Recorder, **where: Any) -> Iterable[_Seen]:
@@ -154,6 +151,7 @@ def _seen(row: Mapping[str, Any]) -> _Seen:
     return _Seen(
         id=str(row["id"]),
         run=run,
+        flow=value.get("prefect_flow_run") or (run if controller else ""),
         kind="flow" if controller else "task",
         status=str(row["status"]),
         parent=str(parent["id"] if isinstance(parent, Mapping) else parent or ""),
@@ -175,21 +173,21 @@ def _silence(last_update: Any) -> timedelta:
 
 def _ends(seen: list[_Seen], stale_after: timedelta, *, settle_prefect: bool) -> dict[str, Settled]:
     """How each of `seen` ended; those that rightly run are left out."""
-    flows = prefect_api.flow_runs(t.run for t in seen if t.kind == "flow")
+    flows = prefect_api.flow_runs(t.flow for t in seen if t.flow)
     tasks = prefect_api.task_runs(t.run for t in seen if t.kind == "task")
-    over = prefect_api.flow_runs(str(t.flow_run_id) for t in tasks.values() if t.flow_run_id)
     ends: dict[str, Settled] = {}
     dead: dict[str, list[str]] = {"flow": [], "task": []}
     for task in seen:
-        run = (flows if task.kind == "flow" else tasks).get(task.run)
-        end = UNKNOWN if run is None and _gone(task, stale_after) else settled(run.state) if run else None
-        if end is None and run is not None:
-            parent = over.get(str(run.flow_run_id)) if task.kind == "task" else None
-            if _gone(task, stale_after):
-                end = LOST
+        flow = flows.get(task.flow)
+        run = flow if task.kind == "flow" else tasks.get(task.run)
+        end = settled(run.state) if run else None
+        if end is None and _gone(task, stale_after):
+            # a task run killed before it could tell Prefect of itself is known by its flow run only
+            end = LOST if flow else UNKNOWN
+            if run is not None:
                 dead[task.kind].append(task.run)
-            elif parent is not None and settled(parent.state) is not None:
-                end = LOST
+        elif end is None and run is not None and flow is not None and settled(flow.state) is not None:
+            end = LOST
         if end is not None:
             ends[task.run] = end
     if settle_prefect:

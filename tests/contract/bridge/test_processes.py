@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import prefect
 import psutil
@@ -238,6 +239,41 @@ def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, 
     assert tracked.scalars(child)["loss"]["train"]["y"] == [0.5, 0.25]
     assert (child["status"], child["status_reason"]) == ("failed", "lost")
     assert list(Path(os.environ["CLEARML_UTILS_SPOOL"]).glob("*.db")) == []
+
+
+def test_a_task_killed_before_prefect_heard_of_it_is_lost(tracked: Reader, tmp_path: Path):
+    """Prefect hears of task runs by events, which die with their process: one it never heard of is lost all the same, as its
+    flow run is known. Of runs whose flow run Prefect does not know either, no more is said than that.
+    """
+    process = script("sleeper", str(tmp_path / "started"))
+    _until((tmp_path / "started").exists)
+    run = (tmp_path / "started").read_text()
+    _until(lambda: [t for t in _running(tracked) if t["type"] != "controller"])
+    (unheard,) = _until(lambda: prefect_api.task_runs_of(run))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with get_client(sync_client=True) as client:
+        client.delete_task_run(unheard.id)
+        reconcile(run)
+        assert [(t["status"], t["status_reason"]) for t in tracked.children(run)] == [("failed", "lost")]
+        assert tracked.of(run)["status"] == "failed"
+
+
+def test_runs_unknown_to_prefect_are_stopped(tracked: Reader, tmp_path: Path):
+    """A flow run deleted in Prefect, with its process dead: controller and child are stopped, and say why."""
+    process = script("sleeper", str(tmp_path / "started"))
+    _until((tmp_path / "started").exists)
+    run = (tmp_path / "started").read_text()
+    _until(lambda: [t for t in _running(tracked) if t["type"] != "controller"])
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(UUID(run))
+        for left in prefect_api.task_runs_of(run):
+            client.delete_task_run(left.id)
+    reconcile(run)
+    tasks = [tracked.of(run), *tracked.children(run)]
+    assert [(t["status"], t["status_reason"]) for t in tasks] == [("stopped", "unknown to Prefect")] * 2
 
 
 def _cancelled(client: Any, run: Any) -> bool:
