@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from clearml_utils.background import IDLE_SECONDS, Background
 from clearml_utils.delivery import Delivery
 from clearml_utils.errors import BadCredentials, NotConfigured, Rejected, Unreachable
 from clearml_utils.spool import REFUSED, Segment
@@ -16,23 +17,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("clearml_utils")
 _BATCH = 400
-_IDLE_SECONDS = 3.0
 _RETRY_AFTER_SECONDS = 5.0
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
-class Sender:
+class Sender(Background):
     """Empties segments: this process's own, and those of processes that are gone."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        super().__init__(recorder, "clearml-utils-sender")
         self._delivery = Delivery(recorder.connection)
-        self._cond = threading.Condition()
         self._one_at_a_time = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._stop = False
         self._hurry = False
-        self._news = False
         self._failures = 0
         self._failed_at = 0.0
         self._adopted = False
@@ -43,16 +40,6 @@ class Sender:
     def away(self) -> bool:
         """Whether the last try found no server."""
         return self._failures > 0
-
-    def wake(self) -> None:
-        """There is something to send."""
-        with self._cond:
-            self._news = True
-            if self._thread is None or not self._thread.is_alive():
-                self._stop = False
-                self._thread = threading.Thread(target=self._run, name="clearml-utils-sender", daemon=True)
-                self._thread.start()
-            self._cond.notify_all()
 
     def wait_progress(self, timeout: float) -> None:
         """Until something was delivered, or `timeout`."""
@@ -97,16 +84,11 @@ class Sender:
         while not self._stop and self._recorder.on:
             if self._cycle():
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > _IDLE_SECONDS and self._leave():
+            elif time.monotonic() - idle_since > IDLE_SECONDS and self._leave():
                 return
 
-    def _leave(self) -> bool:
-        """End an idle thread; only with nothing live, so that a later record starts another."""
-        with self._cond:
-            if self._news or self._recorder.live:
-                return False
-            self._thread = None
-            return True
+    def _starting(self) -> None:
+        self._stop = False
 
     def _cycle(self) -> bool:
         """One look at the own segment; whether something was sent."""

@@ -12,17 +12,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from clearml_utils.background import IDLE_SECONDS, Background
+
 if TYPE_CHECKING:
     from clearml_utils.recorder import Recorder
     from clearml_utils.spool import Waiting
 
 log = logging.getLogger("clearml_utils")
 WRITE = "_write"
-_IDLE_SECONDS = 3.0
 _TICK_SECONDS = 1.0
 
 
-class Writer:
+class Writer(Background):
     """What is not yet in the spool; its thread starts with the first record and ends when nothing is live.
 
     Attributes
@@ -32,16 +33,13 @@ class Writer:
     """
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        super().__init__(recorder, "clearml-utils-writer")
         self.order = threading.RLock()
         self._lock = threading.Lock()
         self._filing = threading.Lock()
         self._items: list[Waiting] = []
         self._later: dict[str, list[Waiting]] = {}
-        self._cond = threading.Condition()
         self._halt = threading.Event()
-        self._news = False
-        self._thread: threading.Thread | None = None
 
     def put(self, items: list[Waiting]) -> None:
         """Take records of one run; those behind a file that is yet to be written wait for it."""
@@ -50,7 +48,7 @@ class Writer:
             behind = run in self._later or any(WRITE in item.body for item in items)
             (self._later.setdefault(run, []) if behind else self._items).extend(items)
         if not self._news or self._thread is None:
-            self._wake()
+            self.wake()
 
     def write(self, run: str = "") -> None:
         """Commit what is here, and what waits for no file, or for a file of `run`; it is safe against SIGKILL then."""
@@ -92,14 +90,6 @@ class Writer:
             self._thread, self._news = None, False
         self._write_all()
 
-    def _wake(self) -> None:
-        with self._cond:
-            self._news = True
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="clearml-utils-writer", daemon=True)
-                self._thread.start()
-            self._cond.notify_all()
-
     def _run(self) -> None:
         used = ticked = time.monotonic()
         while not self._halt.is_set():
@@ -110,7 +100,7 @@ class Writer:
             if time.monotonic() - ticked >= _TICK_SECONDS:
                 self._safely(self._recorder.tick)
                 ticked = time.monotonic()
-            if time.monotonic() - used > _IDLE_SECONDS and self._leave():
+            if time.monotonic() - used > IDLE_SECONDS and self._leave():
                 return
 
     def _wait(self) -> bool:
@@ -154,11 +144,3 @@ class Writer:
             do()
         except Exception:
             log.exception("clearml_utils could not write its spool; it tries again")
-
-    def _leave(self) -> bool:
-        """End an idle thread; only with nothing live, so that a later record starts another."""
-        with self._cond:
-            if self._news or self._recorder.live:
-                return False
-            self._thread = None
-            return True

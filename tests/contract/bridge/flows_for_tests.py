@@ -34,6 +34,16 @@ def sleep_for_ever(mark: str) -> None:
     time.sleep(600)
 
 
+@task
+def broken() -> None:
+    raise KeyError("no such thing")
+
+
+@flow(project="Bridge")
+def failing() -> None:
+    broken()
+
+
 @flow(name="sleeper", project="Bridge")
 def sleeper(mark: str) -> None:
     sleep_for_ever(mark)

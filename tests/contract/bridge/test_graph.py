@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from clearml_utils import flow, task
 from clearml_utils.reconcile import reconcile
 from clearml_utils.recorder import recorder
+from tests.contract.bridge.flows_for_tests import failing
 from tests.contract.bridge.reading import Reader, properties
 
 pytestmark = [pytest.mark.xdist_group("prefect")]
@@ -177,15 +178,6 @@ def test_the_graph_of_every_status_is_as_the_pipelines_page_reads_it(tracked: Re
 
 def test_the_graph_keeps_what_prefect_has_not_heard_of_yet(tracked: Reader, monkeypatch: pytest.MonkeyPatch):
     """Prefect hears of task runs by events, late where it is busy: what this process saw stays in the graph."""
-
-    @task
-    def broken() -> None:
-        raise KeyError("no such thing")
-
-    @flow(project="Bridge")
-    def failing():
-        broken()
-
     monkeypatch.setattr(import_module("clearml_utils.reconcile"), "_settled_runs", lambda *_: [])
     run = failing(return_state=True).state_details.flow_run_id
     assert [s["status"] for s in tracked.graph(run).values()] == ["failed"]

@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from clearml_utils import current_record, flow, task
 from clearml_utils.reconcile import reconcile
+from tests.contract.bridge.flows_for_tests import failing
 from tests.contract.bridge.reading import Reader, parameters, properties
 
 pytestmark = [pytest.mark.xdist_group("prefect")]
@@ -248,15 +249,6 @@ def test_a_retried_flow_is_one_controller(tracked: Reader):
 
 def test_a_failed_task_says_why(tracked: Reader):
     """Failure: the child is failed with the exception's type as reason, the traceback in its log; the flow is failed."""
-
-    @task
-    def broken() -> None:
-        raise KeyError("no such thing")
-
-    @flow(project="Bridge")
-    def failing():
-        broken()
-
     run = failing(return_state=True).state_details.flow_run_id
     (child,) = tracked.children(run)
     assert (child["status"], child["status_reason"]) == ("failed", "KeyError")
