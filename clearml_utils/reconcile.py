@@ -58,6 +58,7 @@ class _Seen:
     """A ClearML task that looks unfinished, or a controller of late."""
 
     id: str
+    name: str
     run: str
     flow: str
     kind: str
@@ -104,7 +105,11 @@ def reconcile(
             _close(rec, task.run, ends[task.run])
     flows = [flow_run] if flow_run else [*_late(rec, since), *(t.run for t in over if t.kind == "flow")]
     for run in dict.fromkeys(flows):
-        report.created += complete(rec, run, ends=ends, settle_prefect=settle_prefect)
+        if ends.get(run) is not UNKNOWN:  # its graph stays as it was drawn
+            unheard = {
+                t.run: Step(t.run, t.name, ends[t.run].shown) for t in over if t.kind == "task" and t.flow == run
+            }
+            report.created += complete(rec, run, ends=ends, unheard=unheard, settle_prefect=settle_prefect)
     for task in over:
         if task.kind == "flow":  # after its graph: ClearML edits the configuration of running tasks only
             _close(rec, task.run, ends[task.run])
@@ -130,7 +135,7 @@ def _unfinished(rec: Recorder, flow_run: str | None) -> list[_Seen]:
 
 def _ours(rec: Recorder, **where: Any) -> Iterable[_Seen]:
     page = 0
-    fields = ["id", "status", "type", "parent", "system_tags", "last_update", "hyperparams.properties"]
+    fields = ["id", "name", "status", "type", "parent", "system_tags", "last_update", "hyperparams.properties"]
     while True:
         rows = rec.connection.call(
             "tasks.get_all", system_tags=["__$all", OURS], search_hidden=True, only_fields=fields, page=page,
@@ -150,6 +155,7 @@ def _seen(row: Mapping[str, Any]) -> _Seen:
     parent = row.get("parent")
     return _Seen(
         id=str(row["id"]),
+        name=str(row.get("name") or ""),
         run=run,
         flow=value.get("prefect_flow_run") or (run if controller else ""),
         kind="flow" if controller else "task",
@@ -222,6 +228,7 @@ def complete(
     wait: float = 0.0,
     ends: Mapping[str, Settled] | None = None,
     *,
+    unheard: Mapping[str, Step] | None = None,
     settle_prefect: bool = False,
 ) -> list[str]:
     """Give every task run of a flow run its child, and the flow run its graph, from what Prefect knows.
@@ -237,6 +244,8 @@ def complete(
         other processes of this machine have `flush_seconds` to deliver what they recorded of them.
     ends
         Ends of runs that Prefect does not know of, for the graph. Where the flow run's is `LOST`, so are its task runs.
+    unheard
+        Steps of task runs that ClearML knows of, for the graph: Prefect may never have heard of them.
     settle_prefect
         Tell Prefect of task runs that died with their flow run.
 
@@ -267,7 +276,7 @@ def complete(
     lost = {run: end for run, (r, end) in missing.items() if settled(r.state) is None}
     if settle_prefect:
         prefect_api.crash([], [run for run, end in lost.items() if end is LOST])
-    steps = {str(r.id): _step(r, nested.get(str(r.id))) for r in runs}
+    steps = {**(unheard or {}), **{str(r.id): _step(r, nested.get(str(r.id))) for r in runs}}
     seen = rec.graphs.get(flow_run, Graph()).steps  # what ended in this process, Prefect may hear of late
     apart = {str(child.id) for child in nested.values()}
     steps |= {

@@ -38,7 +38,9 @@ POLL = 10
 BATCH = 400
 TICK = 0.2
 GLANCE = 0.003
-"""Seconds between two looks at a replay's clock."""
+"""Seconds between two looks at a replay's clock while it moves."""
+AT_REST = 5.0
+"""Seconds without a move after which a replay's clock is looked at once a tick."""
 UPKEEP_EVERY = 5.0
 BREATH = 0.002
 """Seconds between two rounds, at least: what comes in meanwhile is applied in one commit."""
@@ -61,7 +63,7 @@ class BotProcess:
         self._sender.wake = self._wake
         self._order = Order(store.inbox.last_done())
         self._stopping = False
-        self._swept = self._kept_up = 0.0
+        self._swept = self._kept_up = self._moved = 0.0
         self._seen_clock = clock.now()
         self._reached = clock.replayed()
         self._study = store.surveys.open(settings.survey, clock.now()).name
@@ -121,7 +123,8 @@ class BotProcess:
 
     def _round(self) -> None:
         self._wake.clear()
-        self._reached = self._clock.replayed()
+        if (reached := self._clock.replayed()) != self._reached:
+            self._reached, self._moved = reached, time.monotonic()
         if self._settings.webhook_url is not None:
             self._hearing.listening(self._clock.now())
         self._apply()
@@ -165,7 +168,7 @@ class BotProcess:
 
     async def _rest(self) -> None:
         """Until something happens or a replay moves the clock, at most a tick: others write to the outbox too."""
-        if self._reached is None:
+        if self._reached is None or time.monotonic() - self._moved > AT_REST:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK)
             await asyncio.sleep(BREATH)

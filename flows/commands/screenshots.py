@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,11 +39,13 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SETTLE_S = 8.0  # longest wait for a page to stop changing
+LIVE_SETTLE_S = 2.0  # the same where what runs goes on meanwhile
 SEE_MS = 90_000  # longest wait for what must be on a page
 CHAT = dict.fromkeys(
     ("chat-1-consent", "chat-2-question", "chat-3-review", "chat-4-thanks", "chat-5-insight"), TELEGRAM
 )
 RUNNING = {"viewer-pipeline-running": VIEWER, "webapp-pipeline-running": OFFICIAL, "prefect-running": PREFECT}
+LIVE = {"viewer-pipeline-running", "prefect-running"}
 NO_BUILD = "no build of the official web app was named"
 out = Console()
 Outcome = dict[str, dict[str, str]]
@@ -97,9 +99,10 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
     """Let happen on the stack what is to be pictured; what fails leaves its pictures out, with the reason."""
     training = stage.start("training/train")  # it also makes a second version of the model, to be compared
     with camera.scene(RUNNING):
+        scenes.watched(stage, training)
         controller = scenes.half_way(stage, training)
         with web_apps(stage.home, webapp, stage.urls["ClearML"]) as (viewer, official):
-            _running(camera, controller, viewer, official, lambda: scenes.watched(stage, training))
+            _running(camera, controller, viewer, official)
     with camera.scene(CHAT):
         chat = scenes.survey(stage)
         before = scenes.pictures(stage, chat)
@@ -111,11 +114,10 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
         scenes.alert(stage)
 
 
-def _running(camera: Camera, controller: Any, viewer: str, official: str | None, watched: Callable[[], None]) -> None:
+def _running(camera: Camera, controller: Any, viewer: str, official: str | None) -> None:
     """Take the graph of a pipeline in the middle of its way; the official web app shows a copy of it, and can wait."""
     path = f"{controller['project']}/experiments/{controller['id']}"
     camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
-    watched()
     if official:
         camera.greeted(official)
     task = path.replace("/experiments/", "/tasks/")
@@ -175,7 +177,7 @@ class Camera:
         """Take the picture of what the page, or a part of it, shows, once it stops changing."""
         if self.page.get_by_role("button", name="GET STARTED").is_visible():  # the web app greets a new browser
             self.page.keyboard.press("Escape")
-        deadline, before = time.monotonic() + SETTLE_S, b""
+        deadline, before = time.monotonic() + (LIVE_SETTLE_S if name in LIVE else SETTLE_S), b""
         shown = self.page.locator(part).first if part else self.page
         while (now := shown.screenshot()) != before and time.monotonic() < deadline:
             before = now

@@ -255,8 +255,10 @@ def test_a_task_killed_before_prefect_heard_of_it_is_lost(tracked: Reader, tmp_p
     with get_client(sync_client=True) as client:
         client.delete_task_run(unheard.id)
         reconcile(run)
-        assert [(t["status"], t["status_reason"]) for t in tracked.children(run)] == [("failed", "lost")]
+        (child,) = tracked.children(run)
+        assert (child["status"], child["status_reason"]) == ("failed", "lost")
         assert tracked.of(run)["status"] == "failed"
+        assert [(s["status"], s["job_id"]) for s in tracked.graph(run).values()] == [("failed", child["id"])]
 
 
 def test_runs_unknown_to_prefect_are_stopped(tracked: Reader, tmp_path: Path):
@@ -274,6 +276,7 @@ def test_runs_unknown_to_prefect_are_stopped(tracked: Reader, tmp_path: Path):
     reconcile(run)
     tasks = [tracked.of(run), *tracked.children(run)]
     assert [(t["status"], t["status_reason"]) for t in tasks] == [("stopped", "unknown to Prefect")] * 2
+    assert [s["job_id"] for s in tracked.graph(run).values()] == [tasks[1]["id"]], "the graph is left as it was"
 
 
 def _cancelled(client: Any, run: Any) -> bool:
