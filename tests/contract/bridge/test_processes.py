@@ -106,7 +106,7 @@ def test_a_task_killed_before_its_start_was_stored_has_its_child(tracked: Reader
     process = script("sleeper", str(tmp_path / "unflushed"), CLEARML_UTILS_LINGER_MS="600000")
     _until((tmp_path / "unflushed").exists)
     run = (tmp_path / "unflushed").read_text()
-    _until(lambda: [r for r in prefect_api.task_runs_of(run) if r.state.is_running()])
+    _until(lambda: [r for r in prefect_api.task_runs_of(run) if r.state and r.state.is_running()])
     _until(lambda: tracked.tasks(system_tags=["__$all", f"prefect:{run}"]))
     process.send_signal(signal.SIGKILL)
     process.wait()
