@@ -41,9 +41,19 @@ def configured() -> bool:
     return Path(named or "~/clearml.conf").expanduser().is_file()
 
 
+def import_sdk() -> None:
+    """Import ClearML's SDK, or wait until another thread has.
+
+    A part of it, imported while another thread imports the whole, ends in a deadlock that Python breaks by an error in
+    one of them; and its configuration is read by a parser that only one thread may use at a time.
+    """
+    import clearml  # noqa: F401, PLC0415 - importing clearml takes a second; off the flow's path
+
+
 @cache
 def _config() -> Any:
     """The SDK's own configuration, read anew, so that what is changed here stays here."""
+    import_sdk()
     import clearml.config as sdk_config  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
     from clearml.backend_api import load_config  # noqa: PLC0415 - as above
 
@@ -53,6 +63,7 @@ def _config() -> Any:
 
 
 def _open_session() -> Any:
+    import_sdk()
     from clearml.backend_api import Session  # noqa: PLC0415 - importing clearml takes a second; off the flow's path
     from clearml.backend_api.session.defs import MissingConfigError  # noqa: PLC0415 - as above
     from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above

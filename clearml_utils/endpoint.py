@@ -10,7 +10,7 @@ from typing import Any
 
 import requests  # type: ignore[import-untyped]  # its stubs are not among the test tools
 
-from clearml_utils.connection import Connection
+from clearml_utils.connection import Connection, import_sdk
 from clearml_utils.errors import BadCredentials, Rejected, Unreachable
 
 _PAGE = 500
@@ -52,6 +52,7 @@ class Endpoint(Connection):
             return self._session
 
     def _sign_in(self) -> Any:
+        import_sdk()
         from clearml.backend_api import Session  # noqa: PLC0415 - importing clearml takes a second
         from clearml.backend_api.session.session import LoginError  # noqa: PLC0415 - as above
 

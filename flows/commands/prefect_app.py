@@ -1,4 +1,8 @@
-"""Prefect's own server, with Python's garbage collector kept off the thread that serves.
+"""Prefect's own server, made steady on SQLite: transactions that wait, and a garbage collector off the serving thread.
+
+A transaction that reads before it writes fails at once as "database is locked" where another has written in between; no
+timeout helps. Prefect gives up the event it was working on after four tries: a task run it then never hears of, a
+trigger that does not fire. So every transaction of Prefect's begins as a writing one, and waits for its turn instead.
 
 On SQLite every connection of Prefect's server is worked by a thread. A statement that was given up on its way leaves a
 cursor that died in a cycle, and two things come of it until the collector has finalised that cursor:
@@ -18,7 +22,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -43,9 +47,22 @@ def _collect() -> None:
         time.sleep(EVERY)
 
 
+def begin_as_writers() -> None:
+    """Let every transaction on SQLite ask for the write lock when it begins."""
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def immediate(self: Any, session: Any, with_for_update: bool = True) -> Any:  # noqa: ARG001, FBT001, FBT002 - its signature
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = immediate  # type: ignore[method-assign]
+
+
 def create_app() -> FastAPI:
     """The application `prefect server start` serves."""
     collect_apart()  # before Prefect is imported, a fifth of which would be collecting
     from prefect.server.api.server import create_app as prefect_app
 
+    begin_as_writers()
     return prefect_app()

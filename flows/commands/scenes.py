@@ -208,7 +208,7 @@ def watched(stage: Stage, run: str) -> None:
     """Take `prefect-running`: the page of a flow run that is not over yet."""
     stage.page.goto(f"{stage.urls['Prefect']}/runs/flow-run/{run}")
     stage.page.get_by_text("Running").first.wait_for(timeout=60_000)
-    stage.page.get_by_text("Waiting for logs").wait_for(state="hidden", timeout=60_000)
+    stage.page.get_by_text("Beginning flow run").first.wait_for(timeout=60_000)
     stage.keep("prefect-running", PREFECT)
 
 

@@ -56,6 +56,7 @@ class Stack:
     children: list[Child] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    run_log_level: str = "INFO"
     urls: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -264,6 +265,7 @@ def _start_prefect(stack: Stack, ports: Ports, environment: Mapping[str, str]) -
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "PREFECT_LOGGING_LEVEL": environment.get("PREFECT_LOGGING_LEVEL", "WARNING"),
     }
+    stack.run_log_level = environment.get("PREFECT_LOGGING_LEVEL", "INFO")
     stack.urls["Prefect"] = address
     command = [sys.executable, "-m", "uvicorn", "--factory", "flows.commands.prefect_app:create_app"]
     command += ["--host", "127.0.0.1", "--port", str(ports.prefect), "--log-level", "warning"]
@@ -292,6 +294,7 @@ def start_worker(stack: Stack, *, limit: int = 2) -> Child:
     command += ["--limit", str(limit), "--name", "local"]
     # thousands of small systems of equations: a second thread for each costs more than it brings
     environment = {"OPENBLAS_NUM_THREADS": "1", **stack.full_environment}
+    environment["PREFECT_LOGGING_LEVEL"] = stack.run_log_level  # what runs log is read in Prefect's pages
     child = launch("worker", command, stack.home / "logs", environment, pipe=False)
     stack.children.append(child)
     stack.write()

@@ -77,6 +77,7 @@ DELIVERY_S = 20.0  # longest wait until ClearML has the task that the charts are
 
 
 def _client() -> Any:
+    import clearml  # noqa: F401, PLC0415 - the whole first: the recorder's thread may be importing it
     from clearml.backend_api.session.client import APIClient  # noqa: PLC0415 - a second that only a run needs
 
     return APIClient()

@@ -54,7 +54,7 @@ class History:
     context
         Columns `CONTEXT`, shape (n, len(CONTEXT)).
     items
-        Last answers and moving averages of the items, as distances from their means so far, shape (n, 2 k).
+        Last answers of the items, as distances from their means so far, shape (n, k).
     centre
         Mean so far, drawn to the prior by one answer's weight, shape (n,).
     plain

@@ -68,7 +68,7 @@ def _columns(sample: Sample, base: Floats, *, items: bool) -> Floats:
 
 @dataclass(frozen=True)
 class RidgeLags:
-    """Ridge on lags, moving averages and their place in the day; `items` adds every item's last value and average.
+    """Ridge on lags, moving averages and their place in the day; `items` adds every item's last value.
 
     It corrects the mean so far, or the forecast of `base`, so that with few answers to learn from it is the base.
     The penalty is chosen by forward chaining: fitted on the first half of the rows learnt from, judged on the second.

@@ -7,7 +7,6 @@ import numpy as np
 from flows.analyse.panel import Floats, Ints, Panel, run_starts
 from flows.forecast.history import CONTEXT, NAMES, PRIOR_MEAN, PRIOR_SD, RATES, History, Prior, day_share
 
-ITEM_RATE = 0.3
 BEEPS = 12
 """Beeps of a day whose last value is remembered; later ones share a place."""
 
@@ -32,7 +31,7 @@ class Walk:
         self.missed = np.zeros(people)
         k = panel.items.shape[1] if items else 0
         self.item_n, self.item_total = np.zeros((people, k)), np.zeros((people, k))
-        self.item_last, self.item_ewma = np.full((people, k), np.nan), np.full((people, k), np.nan)
+        self.item_last = np.full((people, k), np.nan)
 
     def run(self) -> History:
         """Features of every beep."""
@@ -40,7 +39,7 @@ class Walk:
         self.out = History(
             values=np.zeros((n, len(NAMES))),
             context=np.zeros((n, len(CONTEXT))),
-            items=np.zeros((n, 2 * k)),
+            items=np.zeros((n, k)),
             centre=np.zeros(n),
             plain=np.zeros(n),
             spread=np.zeros(n),
@@ -102,7 +101,7 @@ class Walk:
         )
         if self.items:
             mean = self.item_total[who] / np.maximum(self.item_n[who], 1)
-            out.items[rows] = np.nan_to_num(np.hstack([self.item_last[who] - mean, self.item_ewma[who] - mean]))
+            out.items[rows] = np.nan_to_num(self.item_last[who] - mean)
 
     def _learn(self, who: Ints, rows: Ints) -> None:
         """Take in the answers of these rows."""
@@ -131,6 +130,3 @@ class Walk:
         self.item_n[who] += there
         self.item_total[who] += x
         self.item_last[who] = np.where(there, x, np.nan)
-        old = self.item_ewma[who]
-        new = np.where(np.isnan(old), x, old + ITEM_RATE * (x - np.nan_to_num(old)))
-        self.item_ewma[who] = np.where(there, new, old)

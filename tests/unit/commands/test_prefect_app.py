@@ -1,4 +1,4 @@
-"""Prefect's server is never stopped by the garbage collector that waits for a busy SQLite connection."""
+"""Prefect's server on SQLite is never stopped by the garbage collector, and its transactions wait for each other."""
 
 from __future__ import annotations
 
@@ -44,3 +44,48 @@ def test_the_thread_that_serves_goes_on_while_the_collector_waits_for_a_connecti
     command = [sys.executable, "-c", SCENARIO, str(tmp_path / "t.db")]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     assert ended.stdout == "served {'garbage collector'}\n"
+
+
+# Two of Prefect's transactions read, then write, one between the other's two steps.
+TRANSACTIONS = """
+import asyncio, contextlib, sqlalchemy as sa
+from flows.commands import prefect_app
+from prefect.server.database.configurations import AioSqliteConfiguration
+
+prefect_app.begin_as_writers()
+
+async def count(database, engine, read, go_on):
+    session = await database.session(engine)
+    async with session, database.begin_transaction(session):
+        n = (await session.execute(sa.text("SELECT n FROM counter"))).scalar_one()
+        read.set()
+        await go_on.wait()
+        await session.execute(sa.text("UPDATE counter SET n = :n"), {"n": n + 1})
+
+async def main(url):
+    database = AioSqliteConfiguration(connection_url=url)
+    engine = await database.engine()
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("CREATE TABLE counter (n INTEGER)"))
+        await connection.execute(sa.text("INSERT INTO counter VALUES (0)"))
+    read, both, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    counting = [asyncio.create_task(count(database, engine, read, go_on))]
+    await read.wait()
+    counting.append(asyncio.create_task(count(database, engine, both, go_on)))
+    with contextlib.suppress(TimeoutError):  # a second one that waits for the first has not read
+        await asyncio.wait_for(both.wait(), 1)
+    go_on.set()
+    await asyncio.gather(*counting)
+    async with engine.connect() as connection:
+        print((await connection.execute(sa.text("SELECT n FROM counter"))).scalar_one())
+
+import sys
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: Path) -> None:
+    """Neither fails as "database is locked", and neither overwrites what the other counted."""
+    command = [sys.executable, "-c", TRANSACTIONS, f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "2\n"
