@@ -37,7 +37,6 @@ WEB_USER = "__webserver__"
 SERVER_VERSION = "2.3.0"
 MAX_TOKEN_S = 31_536_000
 CACHED_TOKENS = 4096
-TICKET_S = 86_400
 _ALPHABET = string.ascii_uppercase + string.digits
 
 
@@ -168,7 +167,7 @@ class Auth:
 
     def _decode(self, token: str) -> Token:
         try:
-            claims = jwt.decode(token, self.key, algorithms=["HS256"], options={"require": ["identity"]})
+            claims = jwt.decode(token, self.key, algorithms=["HS256"])
         except jwt.PyJWTError as error:
             raise fail("invalid_token", "invalid jwt token", reason=str(error)) from error
         who = claims.get("identity") or {}
@@ -189,19 +188,6 @@ class Auth:
         db.execute("DELETE FROM revoked_token WHERE expires < ?", (int(time.time()),))
         db.execute("INSERT OR IGNORE INTO revoked_token VALUES (?, ?)", (digest, expires))
         self._revoked.add(digest)
-
-    # ---- tickets: to read one file, for what shows it but cannot say who it is
-
-    def let_read(self, path: str) -> str:
-        """Sign a ticket for the file at `path`, for a day."""
-        return jwt.encode({"file": path, "exp": int(time.time()) + TICKET_S}, self.key, algorithm="HS256")
-
-    def may_read(self, path: str, signed: str) -> bool:
-        """Whether `signed` is a ticket for this file."""
-        try:
-            return bool(jwt.decode(signed, self.key, algorithms=["HS256"]).get("file") == path)
-        except jwt.PyJWTError:
-            return False
 
     # ---- people
 

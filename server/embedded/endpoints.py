@@ -25,10 +25,6 @@ API_VERSION = "2.34"
 COOKIE = "clearml_token_basic"
 
 
-TICKET = "ticket"
-"""Parameter of a file's address that lets it be read (see `Auth.let_read`)."""
-
-
 def read_cookie(headers: Mapping[str, str], name: str = COOKIE) -> str | None:
     """Read one cookie of a request."""
     try:

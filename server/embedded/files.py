@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.embedded.endpoints import TICKET, Identity, read_cookie
+from server.embedded.endpoints import Identity, read_cookie
 from server.embedded.errors import ApiError, fail
 from server.embedded.state import State
 
@@ -170,13 +170,6 @@ class Files:
         self.root = state.files
         self.limit = state.settings.max_upload_mb * 2**20
 
-    async def admit(self, request: Request) -> None:
-        """Insist on a ticket for what is read, or on a known caller."""
-        signed = request.query_params.get(TICKET, "")
-        reads = request.method in {"GET", "HEAD"}
-        if not (reads and signed and self.state.auth.may_read("/" + request.path_params["path"], signed)):
-            await self.identify(request)
-
     async def identify(self, request: Request) -> Identity:
         """Insist on a token, a cookie, or credentials."""
         authorization = request.headers.get("authorization")
@@ -193,7 +186,7 @@ class Files:
         if request.method == "OPTIONS":
             return _cors(request, Response())
         try:
-            await self.admit(request)
+            await self.identify(request)
             answer: Response
             if request.method in {"POST", "PUT"}:
                 answer = await self.upload(request)

@@ -17,10 +17,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from server.embedded.api import Api
+from server.embedded.files import METHODS, Files
 from server.embedded.state import State
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 API = "/api"
+STORED = "/files"  # where the web app looks for what the file server holds, so that its cookie goes along
 FILES = frozenset({".js", ".mjs", ".css", ".map", ".woff", ".woff2", ".svg", ".png", ".ico", ".wasm"})
 EDITOR = "assets/ace-builds/ace.js"  # a library that pages use without waiting for it: so that it is there early
 ASSET = "public, max-age=86400"  # libraries that the pages load by name and do not wait for
@@ -129,6 +131,7 @@ def application(state: State) -> Starlette | Pages:
     return Starlette(
         routes=[
             Mount(API, Prefixed(Api(state))),
+            Route(STORED + "/{path:path}", Files(state).handle, methods=METHODS),
             Route("/{path:path}", pages.handle, methods=["GET", "HEAD"]),
         ]
     )

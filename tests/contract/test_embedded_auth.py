@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import stat
 import subprocess
@@ -84,32 +83,6 @@ def test_a_cookie_is_as_good_as_a_token_on_both_ports(server: Client) -> None:
     server.upload("cookie/a.txt", b"x")
     assert session.get(f"{server.urls['files']}/cookie/a.txt", timeout=20).content == b"x"
     assert requests.get(f"{server.urls['files']}/cookie/a.txt", timeout=20).status_code == 401
-
-
-def test_a_plot_s_images_reach_a_page_that_is_logged_in(server: Client) -> None:
-    """The web app draws a plot's images in CORS's anonymous mode: their addresses come with a ticket that opens that file only,
-    for reading only, and is no token; clients with a token read what was reported.
-    """
-    server.upload("plots/a b.png", b"image")
-    server.upload("plots/other.png", b"other")
-    own, elsewhere = f"{server.urls['files']}/plots/a%20b.png", "http://images.example/x.png"
-    figure = json.dumps({"data": [], "layout": {"images": [{"source": own}, {"source": elsewhere}]}})
-    task = server.call("tasks.create", name="drawn", type="training")["id"]
-    server.call("events.add", type="plot", task=task, metric="m", variant="v", iter=0, plot_str=figure)
-    assert server.call("events.get_task_plots", task=task)["plots"][0]["plot_str"] == figure
-    page = requests.Session()
-    page.post(f"{server.urls['api']}/auth.login", auth=server.keys, timeout=20)
-    body = {"tasks": [task], "metrics": [{"task": task, "metric": "m"}], "task": task, "metric": "m"}
-    for endpoint in ("get_task_plots", "get_multi_task_plots", "get_plot_sample", "plots"):
-        text = page.post(f"{server.urls['api']}/events.{endpoint}", json=body, timeout=20).text
-        (signed,) = re.findall(rf"{re.escape(own)}\?ticket=[\w.-]+", text)
-        assert elsewhere + '\\"' in text
-        assert requests.get(signed, timeout=20).content == b"image"
-    signature = signed.partition("?")[2]
-    assert requests.get(f"{server.urls['files']}/plots/other.png?{signature}", timeout=20).status_code == 401
-    assert requests.delete(signed, timeout=20).status_code == 401
-    bearer = {"Authorization": f"Bearer {signature.partition('=')[2]}"}
-    assert requests.post(f"{server.urls['api']}/tasks.get_all", headers=bearer, timeout=20).status_code == 401
 
 
 def test_roles_are_kept(server: Client) -> None:

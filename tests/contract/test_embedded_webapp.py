@@ -133,6 +133,18 @@ def test_pages_and_embedded_plots_are_served(browser: Browser) -> None:
     assert requests.post(f"{browser.web}/api/v999.0/tasks.get_all", json={}, timeout=60).status_code == 401
 
 
+def test_stored_files_are_below_the_web_app_s_own_address(browser: Browser) -> None:
+    """Where the app looks for a plot's images and deletes a task's files, with its cookie or not at all."""
+    address = f"{browser.web}/files/study/a%20b/plot.png"
+    kept = browser.http.post(f"{browser.web}/files/", files={"file": ("study/a b/plot.png", b"image")}, timeout=60)
+    assert (kept.status_code, kept.json()) == (200, ["study/a b/plot.png"])
+    assert browser.http.get(address, timeout=60).content == b"image"
+    assert requests.get(address, timeout=60).status_code == 401
+    assert requests.delete(address, timeout=60).status_code == 401
+    assert browser.http.delete(address, timeout=60).status_code == 200
+    assert browser.http.get(address, timeout=60).status_code == 404
+
+
 def test_dashboard_and_projects(browser: Browser) -> None:
     """Recent projects with their counts, recent tasks and reports, who there is and what they prefer."""
     me = browser.ask("users.get_current_user", get_supported_features=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
 
 from server.embedded import clock
-from server.embedded.endpoints import TICKET, Call, endpoint
+from server.embedded.endpoints import Call, endpoint
 from server.embedded.errors import ApiError, fail
 from server.embedded.services.events import scroll
 from server.embedded.services.events.blocks import NO_ITER
@@ -66,26 +64,6 @@ def events_at(db: sqlite3.Connection, table: str, found: Sequence[Place]) -> lis
     return [_event(table, place, *contents[place.rowid]) for place in found if place.rowid in contents]
 
 
-def given(call: Call, table: str, found: Sequence[Place]) -> list[dict[str, Any]]:
-    """Read the events at some places for this caller.
-
-    The web app draws a plot's images without saying who it is (in CORS's words, anonymously): a page that is logged in
-    gets the addresses of this installation's own images with a ticket for each.
-    """
-    events = events_at(call.db, table, found)
-    if table == PLOT and call.cookie() and "authorization" not in call.headers:
-        port = urlsplit(call.state.urls.get("files", "")).port
-        own = re.compile(rf'("source":\s*")(https?://[^/"?#]+:{port})(/[^"?#\\]+)"')
-
-        def with_ticket(source: re.Match[str]) -> str:
-            return f'{source[1]}{source[2]}{source[3]}?{TICKET}={call.state.auth.let_read(unquote(source[3]))}"'
-
-        for event in events:
-            if "plot_str" in event:
-                event["plot_str"] = own.sub(with_ticket, event["plot_str"])
-    return events
-
-
 def _event(table: str, place: Place, timestamp: int, text: str) -> dict[str, Any]:
     rest = orjson.loads(text)
     event = {
@@ -130,7 +108,7 @@ def task_plots(call: Call) -> dict[str, Any]:
     picked = found[start : start + PAGE]
     more = start + len(picked) < len(found) and not body.get("no_scroll")
     return {
-        "plots": given(call, PLOT, picked),
+        "plots": events_at(call.db, PLOT, picked),
         "returned": len(picked),
         "total": len(found),
         "scroll_id": scroll.write({"offset": start + len(picked)}) if more else None,
@@ -157,7 +135,7 @@ def multi_plots(call: Call) -> dict[str, Any]:
 def plots_tree(call: Call, names: Mapping[str, str], found: Sequence[Place]) -> dict[str, Any]:
     """Nest plots under metric, variant, task and iteration, as pages that compare tasks want them."""
     tree: dict[str, Any] = {}
-    for event in given(call, PLOT, found):
+    for event in events_at(call.db, PLOT, found):
         task = event["task"]
         branch = tree.setdefault(event["metric"], {}).setdefault(event["variant"], {}).setdefault(task, {})
         leaf = branch.setdefault(str(event.get("iter", "")), {"name": names[task], "plots": []})
@@ -256,7 +234,7 @@ def _windows(call: Call, table: str) -> dict[str, Any]:
         )
         if picked:
             windows[task] = [min(place.iter for place in picked), max(place.iter for place in picked)]
-        shown.append({"task": task, "iterations": by_iteration(given(call, table, picked))})
+        shown.append({"task": task, "iterations": by_iteration(events_at(call.db, table, picked))})
     return {"metrics": shown, "scroll_id": scroll.write({"seen": windows})}
 
 
@@ -315,7 +293,7 @@ def _sample(call: Call, table: str) -> dict[str, Any]:
 def _shown(
     call: Call, table: str, at: Sequence[Place], around: Sequence[Place], state: dict[str, Any]
 ) -> dict[str, Any]:
-    events = given(call, table, at)
+    events = events_at(call.db, table, at)
     iterations = [place.iter for place in around]
     content: dict[str, Any] = {"event": events[0] if events else None} if table == IMAGE else {"events": events}
     return {
