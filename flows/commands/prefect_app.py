@@ -12,7 +12,7 @@ cursor that died in a cycle, and two things come of it until the collector has f
   finalises the cursor waits. Were that the event loop's thread, the commit that everybody waits for could not run, and
   the server would answer nobody until the minute is over.
 
-So all of what came into being since the start is collected every second, on a thread that may wait.
+So what came into being since the start is collected every second, on a thread that may wait.
 
     python -m uvicorn --factory flows.commands.prefect_app:create_app
 """
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 EVERY = 1.0
 """Seconds between two collections."""
-STARTED = 10.0
-"""Seconds after which the server has started."""
+STARTED = (10.0, 30.0, 60.0)
+"""Seconds after which what is there, modules and all they made for good, is looked through no more."""
+SHARE = 20
+"""Rests that a whole collection earns, each as long as it took; what came into being since is collected meanwhile."""
 
 
 def collect_apart() -> None:
@@ -40,10 +42,19 @@ def collect_apart() -> None:
 
 
 def _collect() -> None:
-    time.sleep(STARTED)
-    gc.freeze()  # what is there from the start stays; looking through it every second would cost half of a core
+    began = time.monotonic()
+    time.sleep(STARTED[0])
+    due, rested = list(STARTED), 0.0
     while True:
-        gc.collect()
+        now = time.monotonic()
+        if whole := now >= rested:
+            gc.collect()
+            rested = time.monotonic() + SHARE * (time.monotonic() - now)
+        else:
+            gc.collect(1)
+        if whole and due and now - began >= due[0]:
+            del due[0]
+            gc.freeze()
         time.sleep(EVERY)
 
 

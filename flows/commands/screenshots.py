@@ -45,7 +45,7 @@ CHAT = dict.fromkeys(
     ("chat-1-consent", "chat-2-question", "chat-3-review", "chat-4-thanks", "chat-5-insight"), TELEGRAM
 )
 PIPELINE_RUNNING = {"viewer-pipeline-running": VIEWER, "webapp-pipeline-running": OFFICIAL}
-LIVE = {"viewer-pipeline-running", "prefect-running"}
+LIVE = {*PIPELINE_RUNNING, "prefect-running"}
 NO_BUILD = "no build of the official web app was named"
 out = Console()
 Outcome = dict[str, dict[str, str]]
@@ -108,7 +108,7 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
         with camera.scene(PIPELINE_RUNNING):
             controller = scenes.half_way(stage, cycle)
             with web_apps(stage.home, webapp, stage.urls["ClearML"]) as (viewer, official):
-                _running(camera, controller, viewer, official)
+                _running(camera, controller, viewer, official, stage.urls["ClearML"])
         stage.end(cycle)
         scenes.insight(stage, chat, before)
     with camera.scene({"alert": TELEGRAM}):
@@ -116,15 +116,17 @@ def act_out(stage: scenes.Stage, camera: Camera, webapp: Path | None) -> None:
         scenes.alert(stage)
 
 
-def _running(camera: Camera, controller: Any, viewer: str, official: str | None) -> None:
-    """Take the graph of a pipeline in the middle of its way; the official web app shows a copy of it, and can wait."""
-    path = f"{controller['project']}/experiments/{controller['id']}"
-    camera.take(Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)))
-    if official:
-        camera.greeted(official)
+def _running(camera: Camera, controller: Any, viewer: str, official: str | None, live: str) -> None:
+    """Take the graph of a pipeline in the middle of its way: first where it goes on, then where a copy of it waits."""
+    path = f"{controller['project']['id']}/experiments/{controller['id']}"
     task = path.replace("/experiments/", "/tasks/")
     seen = ("text=/run info/i", "text=/updated .* ago/i")  # the graph, and the list beside it
-    camera.take(Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, seen))
+    shots = [
+        Shot("viewer-pipeline-running", f"{viewer}/pipelines/{path}", VIEWER, ("svg.graph .st-running",)),
+        Shot("webapp-pipeline-running", official and f"{official}/pipelines/{task}", OFFICIAL, seen),
+    ]
+    for shot in sorted(shots, key=lambda shot: not str(shot.url).startswith(live)):
+        camera.take(shot)
 
 
 class Camera:
@@ -158,11 +160,8 @@ class Camera:
         try:
             self.page.set_viewport_size(WIDE if shot.source == OFFICIAL else SIZE)
             self.page.goto(shot.url, timeout=60_000)
-            try:
-                self._see(shot, SEE_MS / 3)
-            except Error:  # a page of the web app may take the answer to its second question for that to its first
-                self.page.reload(timeout=60_000)
-                self._see(shot, SEE_MS)
+            for selector in shot.see:
+                self.page.locator(selector).first.wait_for(timeout=SEE_MS)
             for part in self.page.locator(shot.click).all() if shot.click else ():
                 part.click(timeout=5_000)
         except Error as error:
@@ -170,17 +169,6 @@ class Camera:
             self.outcome[shot.name] = {"source": shot.source, "missing": lost}
             return
         self.keep(shot.name, shot.source)
-
-    def _see(self, shot: Shot, longest: float) -> None:
-        for selector in shot.see:
-            self.page.locator(selector).first.wait_for(timeout=longest)
-
-    def greeted(self, official: str) -> None:
-        """Visit the official web app once: it shows a browser it does not know no list of runs."""
-        self.page.goto(f"{official}/projects", timeout=60_000)
-        self.page.get_by_text("Moodflow").first.wait_for(timeout=SEE_MS)
-        if self.page.get_by_role("button", name="GET STARTED").is_visible():
-            self.page.keyboard.press("Escape")
 
     def keep(self, name: str, source: str, part: str = "") -> None:
         """Take the picture of what the page, or a part of it, shows, once it stops changing."""

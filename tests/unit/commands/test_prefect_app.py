@@ -12,7 +12,7 @@ SCENARIO = """
 import gc, sqlite3, sys, threading, time
 from flows.commands import prefect_app
 
-prefect_app.EVERY = prefect_app.STARTED = 0.05
+prefect_app.EVERY, prefect_app.STARTED = 0.05, (0.05,)
 path = sys.argv[1]
 serving = sqlite3.connect(path, isolation_level=None)
 serving.execute("PRAGMA journal_mode=WAL")
