@@ -1,10 +1,8 @@
 """What happens to a ClearML record when a Prefect run begins, ends an attempt, or reaches its final state.
 
-Prefect's own truth comes from two sides: the wrapper around the function sees every attempt, its arguments, its
-result and its
-exception; the state hooks see the final state, also where the function is never called (cached). What neither sees (a
-SIGKILL, an
-upstream that failed) is the reconciler's.
+Prefect's own truth comes from two sides: the wrapper around the function sees every attempt, its arguments, its result
+and its exception; the state hooks see the final state, also where the function is never called (cached). What neither
+sees (a SIGKILL, an upstream that failed) is the reconciler's.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Settles what died silently: afterwards ClearML says of every run what Prefect says.
 
 Evidence that a run is dead although Prefect still calls it running: the process that recorded it held a lock on its
-part of
-the spool, and the operating system dropped that lock; or, for another machine, the task has been silent for
-`stale_after`
-(a live process pings its tasks once a minute).
+part of the spool, and the operating system dropped that lock; or, for another machine, the task has been silent for
+`stale_after` (a live process pings its tasks once a minute). A task run that Prefect never heard of, whose flow run it
+knows, died before it could tell.
 """
 
 from __future__ import annotations
