@@ -26,10 +26,11 @@ def deadline(store: Store, prompt: Prompt, now: datetime) -> datetime:
     """Until when an answer still counts.
 
     The prompt's expiry, or the time to finish once begun; and on top of either the time in which the bot could not
-    hear anybody.
+    hear anybody: from when the prompt was due, as one that was on its way when the bot stopped is sent again, and was
+    there before.
     """
     survey = store.surveys.by_version(prompt.survey_version)
-    ends = prompt.expires_at + store.prompts.deaf(prompt.sent_at or prompt.slot_at, now)
+    ends = prompt.expires_at + store.prompts.deaf(prompt.slot_at, now)
     if prompt.started_at is None:
         return ends
     finish = prompt.started_at + survey.schedule.finish_within + store.prompts.deaf(prompt.started_at, now)
