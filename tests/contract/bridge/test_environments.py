@@ -51,6 +51,7 @@ def test_the_example_runs_where_only_prefect_and_clearml_are(tracked: Reader, tm
     (tmp_path / "hello.py").write_text(code.group(1))
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PREFECT_HOME": str(tmp_path / "prefect")}
     env.pop("PREFECT_API_URL", None)  # a server of its own: it must be of the same version
+    env["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "240"
     done = subprocess.run(
         [python, str(tmp_path / "hello.py")],
         env=env,
