@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from markupsafe import Markup
@@ -21,7 +21,6 @@ from server.embedded.viewer.text import link
 ROWS = 200  # rows of a table that a page shows
 BARS = 300
 DATA = 20_000  # characters of a plot that cannot be drawn
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -124,35 +123,40 @@ def _seconds(value: Any) -> float:
 
 
 def _curves(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:
-    columns = [values(trace.get("x")) or list(range(len(values(trace.get("y"))))) for trace in traces]
+    steps = [step(len(values(trace.get("y")))) for trace in traces]
+    heights = [values(trace.get("y"))[::nth] for trace, nth in zip(traces, steps, strict=True)]
+    columns = [
+        values(trace.get("x"))[::nth] or list(range(0, len(values(trace.get("y"))), nth))
+        for trace, nth in zip(traces, steps, strict=True)
+    ]
     every = [value for column in columns for value in column]
     numeric = all(not math.isnan(_float(value)) for value in every)
     dates = not numeric and all(not math.isnan(_seconds(value)) for value in every)
     names = None if numeric or dates else list(dict.fromkeys(str(value) for value in every))
     place = {name: index for index, name in enumerate(names or [])}
     curves = []
-    for index, (trace, column) in enumerate(zip(traces, columns, strict=True)):
+    for index, (trace, nth, column, raw) in enumerate(zip(traces, steps, columns, heights, strict=True)):
         mode = str(trace.get("mode") or "lines")
         x = [_float(v) if numeric else _seconds(v) if dates else float(place[str(v)]) for v in column]
-        y = [_float(v) for v in values(trace.get("y"))]
-        spans, _ = thin(_spans(trace.get("error_y"), y), y)
-        curves.append(draw.Curve(_name(trace, index), *thin(x, y), "markers" in mode, "lines" in mode, spans))
+        y = [_float(v) for v in raw]
+        spans = _spans(trace.get("error_y"), y, nth)
+        curves.append(draw.Curve(_name(trace, index), x, y, "markers" in mode, "lines" in mode, spans))
     return draw.lines(curves, title, dates=dates, labels=names)
 
 
-def _spans(error: Any, y: Sequence[float]) -> list[draw.Span]:
-    """Ends of the intervals that plotly writes as distances from the values."""
+def _spans(error: Any, y: Sequence[float], nth: int = 1) -> list[draw.Span]:
+    """Ends of the intervals that plotly writes as distances from the values, of every n-th of which `y` holds one."""
     if not isinstance(error, Mapping) or "array" not in error:
         return []
-    up = [_float(v) for v in values(error["array"])]
-    down = up if error.get("symmetric", "arrayminus" not in error) else [_float(v) for v in values(error["arrayminus"])]
+    up = [_float(v) for v in values(error["array"])[::nth]]
+    even = error.get("symmetric", "arrayminus" not in error)
+    down = up if even else [_float(v) for v in values(error["arrayminus"])[::nth]]
     return [(at - below, at + above) for at, above, below in zip(y, up, down, strict=False)]
 
 
-def thin(x: Sequence[T], y: Sequence[float], most: int = 2_000) -> tuple[Sequence[T], Sequence[float]]:
-    """Take every n-th point of a long curve."""
-    step = max(1, math.ceil(len(y) / most))
-    return x[::step], y[::step]
+def step(count: int, most: int = 1_000) -> int:
+    """Of a long curve every n-th point is drawn: a picture is narrower than `most` points."""
+    return max(1, math.ceil(count / most))
 
 
 def _bars(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:
