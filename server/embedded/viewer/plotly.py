@@ -20,6 +20,7 @@ from server.embedded.viewer.text import link
 
 ROWS = 200  # rows of a table that a page shows
 BARS = 300
+POINTS = 1_000  # of a curve: a picture is narrower
 DATA = 20_000  # characters of a plot that cannot be drawn
 
 
@@ -123,25 +124,28 @@ def _seconds(value: Any) -> float:
 
 
 def _curves(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:
-    steps = [step(len(values(trace.get("y")))) for trace in traces]
-    heights = [values(trace.get("y"))[::nth] for trace, nth in zip(traces, steps, strict=True)]
-    columns = [
-        values(trace.get("x"))[::nth] or list(range(0, len(values(trace.get("y"))), nth))
-        for trace, nth in zip(traces, steps, strict=True)
-    ]
+    points = [_points(trace) for trace in traces]
+    columns = [column for column, _, _ in points]
     every = [value for column in columns for value in column]
     numeric = all(not math.isnan(_float(value)) for value in every)
     dates = not numeric and all(not math.isnan(_seconds(value)) for value in every)
     names = None if numeric or dates else list(dict.fromkeys(str(value) for value in every))
     place = {name: index for index, name in enumerate(names or [])}
     curves = []
-    for index, (trace, nth, column, raw) in enumerate(zip(traces, steps, columns, heights, strict=True)):
+    for index, (trace, (column, y, spans)) in enumerate(zip(traces, points, strict=True)):
         mode = str(trace.get("mode") or "lines")
         x = [_float(v) if numeric else _seconds(v) if dates else float(place[str(v)]) for v in column]
-        y = [_float(v) for v in raw]
-        spans = _spans(trace.get("error_y"), y, nth)
         curves.append(draw.Curve(_name(trace, index), x, y, "markers" in mode, "lines" in mode, spans))
     return draw.lines(curves, title, dates=dates, labels=names)
+
+
+def _points(trace: Mapping[str, Any]) -> tuple[Sequence[Any], list[float], list[draw.Span]]:
+    """Read x as it stands, y and the ends of its intervals; of a long curve every n-th point, before it is read."""
+    heights = values(trace.get("y"))
+    nth = max(1, math.ceil(len(heights) / POINTS))
+    column = values(trace.get("x")) or range(len(heights))
+    y = [_float(v) for v in heights[::nth]]
+    return column[::nth], y, _spans(trace.get("error_y"), y, nth)
 
 
 def _spans(error: Any, y: Sequence[float], nth: int = 1) -> list[draw.Span]:
@@ -152,11 +156,6 @@ def _spans(error: Any, y: Sequence[float], nth: int = 1) -> list[draw.Span]:
     even = error.get("symmetric", "arrayminus" not in error)
     down = up if even else [_float(v) for v in values(error["arrayminus"])[::nth]]
     return [(at - below, at + above) for at, above, below in zip(y, up, down, strict=False)]
-
-
-def step(count: int, most: int = 1_000) -> int:
-    """Of a long curve every n-th point is drawn: a picture is narrower than `most` points."""
-    return max(1, math.ceil(count / most))
 
 
 def _bars(traces: Sequence[Mapping[str, Any]], title: str) -> Markup:

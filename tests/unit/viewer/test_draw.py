@@ -83,6 +83,16 @@ def test_the_last_mark_of_an_axis_is_not_cut():
     assert float(last.get("x", "")) <= draw.WIDTH
 
 
+def test_of_a_long_curve_as_many_points_are_drawn_as_a_picture_is_wide():
+    """Every n-th, with its own place and the ends of its own interval; a short curve is drawn whole."""
+    n = 5 * plotly.POINTS
+    trace = {"x": list(range(n)), "y": list(range(n)), "error_y": {"array": [k / n for k in range(n)]}}
+    column, y, spans = plotly._points(trace)
+    assert list(column) == y == list(range(0, n, 5))
+    assert spans == [(k - k / n, k + k / n) for k in range(0, n, 5)]
+    assert list(plotly._points({"y": [4, 5]})[0]) == [0, 1]
+
+
 def test_of_long_texts_only_their_own_lines_are_compared():
     """Lines that all have are left out, words of one line stay whole."""
     assert compare.own_lines(["same\nmine", "same\nyours"]) == ("mine", "yours")
