@@ -243,7 +243,7 @@ def test_records_of_a_killed_process_are_delivered_by_the_next(tracked: Reader, 
 
 def test_a_task_killed_before_prefect_heard_of_it_is_lost(tracked: Reader, tmp_path: Path):
     """Prefect hears of task runs by events, which die with their process: one it never heard of is lost all the same, as its
-    flow run is known. Of runs whose flow run Prefect does not know either, no more is said than that.
+    flow run is known.
     """
     process = script("sleeper", str(tmp_path / "started"))
     _until((tmp_path / "started").exists)
@@ -254,11 +254,11 @@ def test_a_task_killed_before_prefect_heard_of_it_is_lost(tracked: Reader, tmp_p
     process.wait()
     with get_client(sync_client=True) as client:
         client.delete_task_run(unheard.id)
-        reconcile(run)
-        (child,) = tracked.children(run)
-        assert (child["status"], child["status_reason"]) == ("failed", "lost")
-        assert tracked.of(run)["status"] == "failed"
-        assert [(s["status"], s["job_id"]) for s in tracked.graph(run).values()] == [("failed", child["id"])]
+    reconcile(run)
+    (child,) = tracked.children(run)
+    assert (child["status"], child["status_reason"]) == ("failed", "lost")
+    assert tracked.of(run)["status"] == "failed"
+    assert [(s["status"], s["job_id"]) for s in tracked.graph(run).values()] == [("failed", child["id"])]
 
 
 def test_runs_unknown_to_prefect_are_stopped(tracked: Reader, tmp_path: Path):
