@@ -67,11 +67,11 @@ class Demo:
                 return found
             page += 1
 
-    def runs(self, kind):
-        """Every flow run or task run in Prefect."""
+    def runs(self, kind, sort="ID_DESC"):
+        """Every flow run, task run or log line in Prefect."""
         found = []
         while True:
-            got = self.prefect(f"{kind}/filter", {"limit": 200, "offset": len(found), "sort": "ID_DESC"})
+            got = self.prefect(f"{kind}/filter", {"limit": 200, "offset": len(found), "sort": sort})
             found += got
             if len(got) < 200:
                 return found
@@ -236,6 +236,15 @@ def test_every_answer_reaches_the_sheet_once(simulated):
 def test_every_task_run_is_one_clearml_child(simulated):
     """One child per Prefect task run, right parent, final status; a controller per flow run."""
     check_one_child_per_task_run(simulated)
+
+
+def test_what_a_run_on_the_worker_logs_is_in_prefect(simulated):
+    """Every finished run of a deployment has told Prefect of its end."""
+    ran = {r["id"] for r in simulated.runs("flow_runs") if r["deployment_id"] and r["state"]["type"] == "COMPLETED"}
+    lines = simulated.runs("logs", "TIMESTAMP_ASC")
+    told = {line["flow_run_id"] for line in lines if line["message"].startswith("Finished in state")}
+    assert ran
+    assert ran - told == set()
 
 
 def test_every_message_can_be_traced(simulated):
