@@ -21,6 +21,8 @@ from flows.commands.prefect_api import ROOT, client
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
+TOLD = "failed run -> monitor"  # the automation
+
 
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory):
@@ -163,6 +165,7 @@ def test_a_run_whose_worker_died_before_it_began_is_crashed(deployed):
         while state(lost) != "CRASHED" and time.monotonic() < deadline:
             time.sleep(0.5)
         assert (state(lost), state(begun)) == ("CRASHED", "RUNNING")
+        assert len(deployed.await_start("monitor", TOLD)) == 1  # as after any crash; the next tests count from here
     finally:
         deployed.http.delete(f"automations/{made}").raise_for_status()
         for run in (begun, lost):
@@ -186,7 +189,10 @@ def test_a_failed_or_crashed_run_starts_the_monitor_and_its_own_runs_do_not(depl
     """A run of `cycle` that fails, and one that crashes, make one run of the monitor each; a failed run of the monitor
     makes none, or it would go round in a circle.
     """
-    by = "failed run -> monitor"
+    before = len(deployed.started("monitor", TOLD))
+
+    def started(more: int) -> int:
+        return len(deployed.await_start("monitor", TOLD, before + more - 1)) - before
 
     def ends(name: str, state: str) -> None:
         one = deployed.deployments[name]
@@ -197,13 +203,13 @@ def test_a_failed_or_crashed_run_starts_the_monitor_and_its_own_runs_do_not(depl
 
     ends("monitor", "FAILED")
     ends("cycle", "FAILED")
-    assert len(deployed.await_start("monitor", by)) == 1
+    assert started(1) == 1
     ends("cycle", "CRASHED")
-    assert len(deployed.await_start("monitor", by, more_than=1)) == 2
+    assert started(2) == 2
     ends("cycle", "COMPLETED")
     ends("monitor", "CRASHED")
     ends("collect", "FAILED")  # events are taken in order: what the two before started would be seen by now
-    assert len(deployed.await_start("monitor", by, more_than=2)) == 3
+    assert started(3) == 3
 
 
 def test_a_deployment_to_nowhere_is_named(tmp_path: Path):
