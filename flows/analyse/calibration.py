@@ -14,6 +14,7 @@ trend, from the same simulations on a coarser grid with every point raised until
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -91,8 +92,8 @@ def simulate(statistics: Statistics, days: int, skip: int, per_day: int, inertia
     for night in NIGHTS if inertia else (0.0,):
         rng = np.random.default_rng([SEED, days, per_day, round(100 * inertia), round(10 * night)])
         parts = []
-        for _ in range(0, people, 500):
-            z, phi = statistics(summed(stable(500, days, per_day, inertia, night, rng), per_day))
+        for begun in range(0, people, 500):
+            z, phi = statistics(summed(stable(min(500, people - begun), days, per_day, inertia, night, rng), per_day))
             looks = z.shape[1] // days
             z, phi = z[:, skip * looks :], phi[:, skip * looks :]
             some = (z > 0).any(axis=0)
@@ -136,20 +137,32 @@ def late(statistics: Statistics, alpha: float, people: int = PEOPLE_YEAR) -> lis
     return [round(float(LATE_MARGIN * limit), 3) for limit in limits]
 
 
-def table(statistics: Statistics, alpha: float) -> dict[str, object]:
+def table(
+    statistics: Statistics, alpha: float, people: int = PEOPLE, people_year: int = PEOPLE_YEAR
+) -> dict[str, object]:
     """Both eras for every inertia and number of beeps a day."""
     first = []
     for per_day in PER_DAY:
-        first.append(early(statistics, alpha, per_day))
+        first.append(early(statistics, alpha, per_day, people))
         print(f"{statistics.__name__} {per_day} beeps a day, early: {first[-1]}", file=sys.stderr, flush=True)
-    rest = late(statistics, alpha)
+    rest = late(statistics, alpha, people_year)
     print(f"{statistics.__name__} late: {rest}", file=sys.stderr, flush=True)
     return {"inertia": INERTIA, "per_day": PER_DAY, "early": first, "late": [rest] * len(PER_DAY)}
 
 
 def main() -> None:
     """Print the table."""
-    tables = {"change": table(_shifts, change.CHANGE_ALPHA), "trend": table(_trends, change.TREND_ALPHA)}
+    parser = argparse.ArgumentParser(description="Simulate people whose level never changes; print the thresholds.")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="for every point of the first weeks")
+    parser.add_argument("--people-year", type=int, default=PEOPLE_YEAR, help="for every point of the year after")
+    asked = parser.parse_args()
+    tables = {
+        name: table(statistics, alpha, asked.people, asked.people_year)
+        for name, statistics, alpha in (
+            ("change", _shifts, change.CHANGE_ALPHA),
+            ("trend", _trends, change.TREND_ALPHA),
+        )
+    }
     print(json.dumps(tables, indent=1))
 
 

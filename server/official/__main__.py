@@ -58,6 +58,15 @@ def down(env: EnvFile = HERE / ".env") -> None:
 
 
 @app.command()
+def logs(services: Annotated[list[str] | None, typer.Argument()] = None, env: EnvFile = HERE / ".env") -> None:
+    """Print the last hundred lines of every service, or of those named."""
+    environment.read(env)
+    docker.require()
+    asked = ("logs", "--no-color", "--tail", "100", *(services or ()))
+    print(docker.compose(env, *asked, profiles=("agent", "s3", "tls")), end="")
+
+
+@app.command()
 def backup(target: Path, env: EnvFile = HERE / ".env") -> None:
     """Archive databases and files into TARGET (the server stops meanwhile)."""
     environment.read(env)

@@ -107,7 +107,9 @@ def await_health(host: str, seconds: float = 300, tell: Callable[[str], None] = 
             last = f"{type(error).__name__}"
         tell(f"waiting for {host}: {last}")
         time.sleep(1)
-    raise NotReady(f"{host} is not healthy after {seconds:.0f} s ({last}): see `docker compose logs apiserver`")
+    raise NotReady(
+        f"{host} is not healthy after {seconds:.0f} s ({last}): see `python -m server.official logs apiserver`"
+    )
 
 
 def bootstrap(environment: dict[str, str], conf: Path) -> Bootstrap:

@@ -1,4 +1,4 @@
-"""Every command that the documents name, and the one visible list of where each is executed or why it is not.
+"""Every command that the documents name, and the one visible list of where each is executed.
 
 A command is a line of a `console`, `sh` or `bash` block, a line of an indented block, or an inline code span, that begins
 with a program people type. Notations of the same command are brought to one: `.venv/bin/python -m flows` is `moodflow`,
@@ -20,6 +20,10 @@ RUNBOOK = "tests/e2e/test_runbook.py::test_every_command_of_the_runbook_works"
 DRY = "tests/architecture/test_documented.py::test_make_does_what_the_documents_say"
 DEMO = "tests/e2e/test_whole_path.py::test_every_answer_reaches_the_sheet_once"
 STARTS = RUNS + "test_local_servers_start_as_documented"
+SHORT = RUNS + "test_benchmarks_run_at_a_small_size"
+OFFICIAL = (
+    "tests/contract/test_official_bootstrap.py::test_one_command_brings_it_up_and_the_second_time_changes_nothing"
+)
 STUDY = RUNS + "test_commands_of_a_running_stack"
 STACK = STUDY
 UP = RUNS + "test_the_local_stack_goes_up_and_down"
@@ -63,6 +67,12 @@ EXECUTED = {
     "python -m deployments.training_pipeline --study study.csv --queue training": TRAINED + "is_enqueued_by_clearml_itself",
     "python -m deployments.training_schedule time --task ID --queue training --at 03:00": TRAINED + "is_enqueued_by_clearml_itself",
     "python -m deployments.training_schedule trigger --task ID --queue training": TRAINED + "is_enqueued_by_clearml_itself",
+    "make audit": "tests/architecture/test_audit.py",  # against an advisory service of the test's own
+    "make bench": DRY, "make campaign": DRY,  # of parts that run short in `make test`
+    "make bench-operate": SHORT, "make bench-server": SHORT,
+    "pip install prefect clearml": RUNS + "test_what_the_bridge_needs_is_installed_by_pip",
+    "python -m flows.analyse.calibration": RUNS + "test_the_thresholds_are_made_by_the_command_named_beside_them",
+    "python -m server.official up": OFFICIAL, "python -m server.official logs": OFFICIAL,  # its `docker` has no engine
     "python -m flows.bot": "tests/integration/survey/test_bot.py",
     "python -m server.embedded": STARTS, "python -m server.embedded --data DIR": STARTS,
     "python -m server.embedded --data .moodflow/clearml": STARTS,
@@ -83,17 +93,6 @@ EXAMPLES = {
     ("server/sheets/README.md", "python"): RUNS + "test_the_sheets_example_runs",
     ("server/telegram/README.md", "python"): RUNS + "test_the_telegram_example_runs",
 }
-
-NEEDS_DOCKER = "needs a Docker engine"
-LONG = "takes minutes to hours: run by hand, its figures are named where they are used"
-NOT_RUN = {
-    "python -m server.official up": NEEDS_DOCKER,
-    "docker compose -f server/official/compose.yaml logs": NEEDS_DOCKER,
-    "make audit": "asks an advisory service on the internet",
-    "make bench": LONG, "make bench-operate": LONG, "make bench-server": LONG, "make campaign": LONG,
-    "python -m flows.analyse.calibration": LONG,
-    "pip install prefect clearml": "asks a package index on the internet",
-}  # fmt: skip
 
 
 def documents() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-BUILD = Path("build/bench")
+SHORT = os.environ.get("MOODFLOW_BENCH") == "short"
+"""Small sizes and no peer: that a benchmark runs, not what it would find. Its figures are kept apart."""
+BUILD = Path("build/bench/short" if SHORT else "build/bench")
 
 
 def spread(name: str, values: Iterable[float]) -> dict[str, float]:

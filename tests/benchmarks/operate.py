@@ -4,7 +4,7 @@ One local stack (Prefect on SQLite, embedded ClearML, local Telegram and Sheets)
 people, trains the model (`first_cycle_s_100`); training for more people is the analysis benchmark's. Then, for every
 size, people are enrolled and given 30 answers each straight through the store, not by taps, and a cycle runs in a
 process of its own: it writes what the Sheet lacks, reads all of it, analyses, forecasts and decides about everybody.
-`MOODFLOW_BENCH_PEOPLE=100,1000` limits it; with `MOODFLOW_BENCH_HOME` the stack's state is kept there, and the next
+`MOODFLOW_BENCH=short` runs it for 20 people; `MOODFLOW_BENCH_PEOPLE=100,1000` limits it; with `MOODFLOW_BENCH_HOME` the stack's state is kept there, and the next
 size can be measured later, in a piece of its own. Sizes are run once: a run is long. It is noon for everybody, a day later
 at each size: at night nobody would be told anything, and a cycle would seem to cost a third of what it does.
 """
@@ -29,10 +29,10 @@ from flows.clock import SharedClock
 from flows.commands.stack import Ports, await_prefect, running
 from flows.settings import Settings
 from flows.store import Response, Store
-from tests.benchmarks.figures import BUILD, write
+from tests.benchmarks.figures import BUILD, SHORT, write
 
 ANSWERS = 30
-SIZES = (100, 1000, 10_000)
+SIZES = (20,) if SHORT else (100, 1000, 10_000)
 HERE = ZoneInfo("Europe/Amsterdam")
 
 
@@ -174,7 +174,7 @@ def dask() -> dict[str, float]:
     from flows.forecast.model import fit_model
     from tests.benchmarks.analysis import people
 
-    panel = people(100)
+    panel = people(6 if SHORT else 100)
 
     def train(spread: Spread) -> None:
         backtest(panel, spread=spread)

@@ -6,6 +6,7 @@ when it is read back. A page carries the same status, tag and metric filter and 
 What is what in `build/bench/server.json`: `events_per_s_N` is what the server accepts from N processes that send batches
 their client encoded before the clock started, on both sides, for the figure is the server's; `client_events_per_s_N`
 counts the client's encoding too, which with the ClearML SDK takes longer than the server does.
+`MOODFLOW_BENCH=short` runs the parts of ours at a small size, without the peer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,17 @@ from server.embedded import auth, database
 from server.embedded.services.events import blocks
 from server.embedded.services.events.store import name_id
 from tests.benchmarks import mlflow_peer
-from tests.benchmarks.figures import spread, write
+from tests.benchmarks.figures import BUILD, SHORT, spread, write
 from tests.benchmarks.processes import resident_mb, together
 from tests.services import Service, start
 
-RUNS = 5
-PEER_STARTS = 3  # each takes many seconds
-SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000}
-BATCHES = 20  # thousands of points per client process
-FILE_MB = 128
+RUNS = 1 if SHORT else 5
+PEER_STARTS = PEER_RUNS = 3  # each takes many seconds
+SIZES = {"1k": 1_000} if SHORT else {"1k": 1_000, "10k": 10_000, "100k": 100_000}
+TASKS = 100 if SHORT else 10_000
+POINTS = 20_000 if SHORT else 1_000_000
+BATCHES = 2 if SHORT else 20  # thousands of points per client process
+FILE_MB = 4 if SHORT else 128
 PORTS = ("--api-port", "0", "--files-port", "0", "--web-port", "0")
 CLIENT = Path(__file__).with_name("sdk_client.py")
 DURABILITY = "write-ahead log, synchronous=FULL: an answer leaves after the commit is on the disk"
@@ -99,19 +102,23 @@ def serving(data: Path) -> Iterator[Server]:
 def starts(folder: Path) -> dict[str, float]:
     """Start both on an installation that exists, to the first answered call; memory right after it."""
     figures: dict[str, float] = {}
-    with serving(folder / "ours"), mlflow_peer.serving(folder / "theirs"):
+    with serving(folder / "ours"):
         pass
     ours, theirs, idle, their_memory = [], [], [], []
     for _ in range(RUNS):
         with serving(folder / "ours") as server:
             ours.append(server.start_s)
             idle.append(server.rss_mb)
+    figures |= spread("start_s", ours) | spread("rss_idle_mb", idle)
+    if SHORT:
+        return figures
+    with mlflow_peer.serving(folder / "theirs"):
+        pass
     for _ in range(PEER_STARTS):
         with mlflow_peer.serving(folder / "theirs") as peer:
             theirs.append(peer.start_s)
             their_memory.append(resident_mb(peer.pid))
-    figures |= spread("start_s", ours) | spread("mlflow_start_s", theirs)
-    return figures | spread("rss_idle_mb", idle) | spread("mlflow_rss_mb", their_memory)
+    return figures | spread("mlflow_start_s", theirs) | spread("mlflow_rss_mb", their_memory)
 
 
 def restarts(folder: Path) -> dict[str, float]:
@@ -143,15 +150,20 @@ def restarts(folder: Path) -> dict[str, float]:
 def ingest(folder: Path) -> dict[str, float]:
     """Points per second that both accept from 1 and 4 client processes."""
     figures: dict[str, float] = {}
-    with serving(folder / "ours") as server, mlflow_peer.serving(folder / "theirs") as peer:
+    ours = [sys.executable, str(CLIENT), str(BATCHES)]
+    with ExitStack() as held:
+        server = held.enter_context(serving(folder / "ours"))
+        peer = None if SHORT else held.enter_context(mlflow_peer.serving(folder / "theirs"))
         for clients in (1, 4):
-            ours = [sys.executable, str(CLIENT), str(BATCHES)]
-            theirs = [mlflow_peer.python(), str(mlflow_peer.CLIENT), "ingest", peer.url, str(BATCHES // 2)]
-            for name, how, runs in (("events_per_s", "wire", RUNS), ("client_events_per_s", "client", RUNS)):
-                mine = [together([[*ours, how]] * clients, server.env) for _ in range(runs)]
-                peers = 3  # these are long
-                other = [together([[*theirs, how]] * clients, mlflow_peer.environment()) for _ in range(peers)]
-                figures |= spread(f"{name}_{clients}", mine) | spread(f"mlflow_{name}_{clients}", other)
+            for name, how in (("events_per_s", "wire"), ("client_events_per_s", "client")):
+                figures |= spread(
+                    f"{name}_{clients}", [together([[*ours, how]] * clients, server.env) for _ in range(RUNS)]
+                )
+                if peer is None:
+                    continue
+                theirs = [mlflow_peer.python(), str(mlflow_peer.CLIENT), "ingest", peer.url, str(BATCHES // 2), how]
+                other = [together([theirs] * clients, mlflow_peer.environment()) for _ in range(PEER_RUNS)]
+                figures |= spread(f"mlflow_{name}_{clients}", other)
     return figures
 
 
@@ -174,10 +186,10 @@ def ten_thousand(folder: Path) -> dict[str, float]:
 
         began = time.perf_counter()
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(one, range(10_000)))
+            list(pool.map(one, range(TASKS)))
         elapsed = time.perf_counter() - began
         server.call("tasks.get_all_ex", page=0, page_size=500, order_by=["-last_update"], only_fields=FIELDS)
-        return {"rss_10k_mb": server.rss_mb, "tasks_per_s": 10_000 / elapsed}
+        return {"rss_10k_mb": server.rss_mb, "tasks_per_s": TASKS / elapsed}
 
 
 def fill(path: Path, count: int) -> None:
@@ -246,6 +258,8 @@ def pages(folder: Path) -> dict[str, float]:
             figures |= spread(f"page_ms_{name}", page_ms(server))
             figures[f"rss_after_page_{name}_mb"] = server.rss_mb
         shutil.rmtree(data)
+    if SHORT:
+        return figures
     theirs = folder / "theirs"
     with mlflow_peer.serving(theirs):
         pass
@@ -270,7 +284,7 @@ def histogram(folder: Path) -> dict[str, float]:
     """A curve of a million points, thinned to what a page draws."""
     with serving(folder) as server:
         task = server.call("tasks.create", name="long", type="training")["id"]
-        for thousand in range(0, 1_000_000, 5_000):
+        for thousand in range(0, POINTS, 5_000):
             lines = [
                 json.dumps(
                     {
@@ -291,7 +305,7 @@ def histogram(folder: Path) -> dict[str, float]:
             began = time.perf_counter()
             curve = server.call("events.scalar_metrics_iter_histogram", task=task)["loss"]["train"]
             times.append(1000 * (time.perf_counter() - began))
-        assert 5_000 < len(curve["x"]) <= 6_000, len(curve["x"])
+        assert 5_000 <= len(curve["x"]) <= 6_000, len(curve["x"])
         return spread("histogram_1m_ms", times[1:])
 
 
@@ -325,10 +339,11 @@ PARTS = {"starts": starts, "restarts": restarts, "ingest": ingest, "ten_thousand
 def main(names: list[str]) -> None:
     """Run all parts, or those named, and write what they found beside what is there."""
     figures: dict[str, float | int | str] = {"durability": DURABILITY, "mlflow_durability": mlflow_peer.DURABILITY}
-    path = Path("build/bench/server.json")
+    path = BUILD / "server.json"
     if names and path.exists():
         figures = json.loads(path.read_text()) | figures
-    mlflow_peer.python()
+    if not SHORT:
+        mlflow_peer.python()
     for name in names or PARTS:
         with tempfile.TemporaryDirectory(prefix="bench-server-") as folder:
             print(f"{name} ...", flush=True)

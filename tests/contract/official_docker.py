@@ -19,7 +19,7 @@ def main() -> int:
     with (HERE / "calls").open("a") as file:
         file.write(" ".join(arguments) + "\n")
     if arguments[0] != "run":
-        print("27.0")
+        print("apiserver  | it said this" if "logs" in arguments else "27.0")
         return 0
     mounts = [arguments[n + 1].split(":") for n, word in enumerate(arguments) if word == "-v"]
     script = arguments[-1]

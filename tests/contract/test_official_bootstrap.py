@@ -175,6 +175,10 @@ def test_one_command_brings_it_up_and_the_second_time_changes_nothing(official):
     assert "made " not in again.stdout
     assert official.state() == before
     assert not [call for call in official.calls() if "restart" in call]
+    logs = official("logs")
+    assert (logs.returncode, logs.stdout) == (0, "apiserver  | it said this\n")
+    (call,) = [call for call in official.calls() if "logs" in call]
+    assert call.endswith("logs --no-color --tail 100")
     lost = official.here / ".env"
     lost.unlink()
     refused = official("up")
@@ -297,7 +301,7 @@ def test_the_services_agent_serves_its_queue(server, tmp_path):
 
 def test_an_absent_server_is_named():
     """No answer in time: which address, and where its log is."""
-    with pytest.raises(NotReady, match=r"127\.0\.0\.1:9 is not healthy.*docker compose logs"):
+    with pytest.raises(NotReady, match=r"127\.0\.0\.1:9 is not healthy.*server\.official logs"):
         bootstrap.await_health("http://127.0.0.1:9", seconds=0.1)
 
 

@@ -269,3 +269,53 @@ def test_a_password_is_hashed():
         cwd=ROOT, check=True, timeout=PATIENCE,
     )  # fmt: skip
     assert bcrypt.checkpw(b"correct horse", done.stdout.strip().splitlines()[-1].encode())
+
+
+def ran(*module: str, cwd: Path = ROOT, **more: str) -> str:
+    """What a module of ours prints, run by itself."""
+    command = [sys.executable, "-m", *module]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_thresholds_are_made_by_the_command_named_beside_them():
+    """With a few people instead of thousands: what `change.py` reads, thresholds that rise with inertia."""
+    made = json.loads(ran("flows.analyse.calibration", "--people", "20", "--people-year", "10"))
+    shipped = json.loads((ROOT / "flows" / "analyse" / "thresholds.json").read_text())
+    assert made.keys() == shipped.keys()
+    for name, table in made.items():
+        assert table.keys() == shipped[name].keys()
+        for row in (*table["early"], *table["late"]):
+            assert len(row) == len(table["inertia"])
+            assert row == sorted(row)
+            assert row[0] > 0
+
+
+@pytest.mark.parametrize("bench", ["server", "operate"])
+def test_benchmarks_run_at_a_small_size(bench, tmp_path):
+    """What `make bench-server` and `make bench-operate` run: each part does its work and leaves its figure."""
+    ran(f"tests.benchmarks.{bench}", cwd=tmp_path, MOODFLOW_BENCH="short")
+    found = json.loads((tmp_path / "build" / "bench" / "short" / f"{bench}.json").read_text())
+    wanted = {
+        "server": {"start_s", "restart_s", "events_per_s_1", "client_events_per_s_4", "rss_10k_mb", "page_ms_1k",
+                   "histogram_1m_ms", "upload_mb_s", "download_mb_s"},
+        "operate": {"first_cycle_s_20", "cycle_s_20", "dask_none_s", "dask_1_s", "dask_2_s"},
+    }[bench]  # fmt: skip
+    assert wanted <= found.keys()
+    assert all(found[name] > 0 for name in wanted)
+
+
+def test_what_the_bridge_needs_is_installed_by_pip():
+    """`pip install prefect clearml`, from the index this environment was made from: what is there is found to do."""
+    said = ran(
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "prefect",
+        "clearml",
+        PIP_CONSTRAINT=str(ROOT / "constraints.txt"),
+    )
+    assert "Requirement already satisfied: prefect" in said
+    assert "Requirement already satisfied: clearml" in said
