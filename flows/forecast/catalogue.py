@@ -15,6 +15,10 @@ TAILS = (0.1, 0.9)
 COMBINED = ("state_space", "ridge", "ridge_items", "filter_ridge", "boosting")
 """Candidates the online-weighted combination is made of: means, different in kind, each good by itself."""
 
+ACROSS = ("state_space", "filter", "mixed", "boosting")
+"""The same for a study that none of them was fitted to: lags weigh differently from study to study, so Ridge on them
+comes in only as what the trees correct, and models of few parameters stand beside it."""
+
 
 def base(*, items: bool) -> RidgeLags:
     """What trees correct: Ridge on the shared filter's errors."""

@@ -15,13 +15,14 @@ import numpy as np
 from flows.analyse.panel import Floats, Ints, Mask, Panel
 from flows.analyse.spread import Spread, in_turn
 from flows.forecast.candidates import Candidate, Model, Sample
-from flows.forecast.catalogue import COMBINED, candidates, tails
+from flows.forecast.catalogue import ACROSS, COMBINED, candidates, tails
 from flows.forecast.history import Prior, history, prior_of
 from flows.forecast.intervals import Conformal, fit_conformal
 from flows.forecast.mixed import FittedMixed
+from flows.forecast.own import correction
 from flows.forecast.settle import settle
 from flows.forecast.split import Split
-from flows.forecast.stack import Stack, fit_stack
+from flows.forecast.stack import EQUAL, EQUAL_ACROSS, Stack, fit_stack
 from flows.forecast.statespace import FittedStateSpace
 
 PLENTY = 150
@@ -67,8 +68,8 @@ class Ensemble:
     ----------
     models, tails
         Fitted candidates by name; lower and upper quantile.
-    stack
-        Weights of the combination.
+    combined, stack
+        What the combination is made of, and its weights.
     blend
         Share of the combination in the median forecast, the rest being `median_boosting`.
     conformal
@@ -85,6 +86,7 @@ class Ensemble:
 
     models: Mapping[str, Model]
     tails: tuple[Model, Model]
+    combined: tuple[str, ...]
     stack: Stack
     blend: float
     conformal: Conformal
@@ -98,11 +100,6 @@ class Ensemble:
         models = {n: m.anonymous() if isinstance(m, Personal) else m for n, m in self.models.items()}
         return replace(self, models=models)
 
-    @property
-    def reads(self) -> bool:
-        """Whether candidates read items."""
-        return bool(self.items)
-
     def prior(self, scale: tuple[float, float]) -> Prior:
         """What is believed of a new person on a scale."""
         lo, hi = scale
@@ -111,17 +108,12 @@ class Ensemble:
     def sample(self, panel: Panel) -> Sample:
         """A panel with its features; nothing of it is learnt from but each person's own past."""
         prior = self.prior(panel.scale)
-        aligned = self.align(panel)
-        return Sample(aligned, history(aligned, prior, items=self.reads), prior, np.zeros(len(panel), dtype=bool))
-
-    def align(self, panel: Panel) -> Panel:
-        """The items the candidates read, in their order; one that the panel lacks is empty."""
-        if panel.names == self.items:
-            return panel
-        columns = {name: panel.items[:, j] for j, name in enumerate(panel.names)}
-        nothing = np.full(len(panel), np.nan)
-        parts = [columns.get(name, nothing) for name in self.items]
-        return replace(panel, names=self.items, items=np.column_stack(parts) if parts else np.zeros((len(panel), 0)))
+        known = history(panel, prior)
+        columns = {name: known.items[:, j] for j, name in enumerate(panel.names)}
+        nothing = np.zeros(len(panel))
+        items = [columns.get(name, nothing) for name in self.items]
+        read = np.column_stack(items) if items else np.zeros((len(panel), 0))
+        return Sample(panel, replace(known, items=read), prior, np.zeros(len(panel), dtype=bool))
 
     def predict(self, sample: Sample, *, learn: Mask, earlier: Mapping[str, Floats] | None = None) -> Predictions:
         """Forecast every row from what came before it.
@@ -156,17 +148,19 @@ class Ensemble:
             return own if other is None else np.where(np.isfinite(other), other, own)
 
         panel, centre = sample.panel, sample.history.centre
-        columns = np.column_stack([shown(n, methods[n]) for n in COMBINED if n in methods])
-        mean = self.stack.predict(panel.code, panel.y, columns, centre, sample.unit, learn)
         lo, hi = panel.scale
+        columns = np.column_stack([shown(n, methods[n]) for n in self.combined])
+        shared = self.stack.predict(panel.code, panel.y, columns, centre, sample.unit, learn)
+        own = correction(sample, shared, learn)
+        mean = shared + own
         every = dict(methods) | {"stack": np.clip(mean, lo, hi)}
         trees = shown("median_boosting", methods["median_boosting"]) if "median_boosting" in methods else mean
         median = self.blend * mean + (1 - self.blend) * trees
         settled = settle(panel.code, panel.y, np.clip(median, lo, hi), sample.history.spread)
         every["median_stack"] = np.clip(settled, lo, hi)
         low, high = self.conformal.apply(
-            panel.code, panel.y, shown("low", tails["low"]), shown("high", tails["high"]), sample.history.spread,
-            panel.scale, learn,
+            panel.code, panel.y, shown("low", tails["low"]) + own, shown("high", tails["high"]) + own,
+            sample.history.spread, panel.scale, learn,
         )  # fmt: skip
         return Predictions(every, low, high)
 
@@ -196,19 +190,18 @@ def fit(panels: Sequence[Panel], splits: Sequence[Split], spread: Spread = in_tu
     plenty = sum(int(s.inner.sum()) for s in splits) >= PLENTY
     pool, ends = candidates(items=bool(items), plenty=plenty), tails(items=bool(items), plenty=plenty)
     some = [_some_people(p) for p in panels]
-    inner = [
-        _sample(p.take(k), s.inner[k], items=bool(items)) for p, s, k in zip(panels, splits, some, strict=True)
-    ]  # fmt: skip
-    outer = [_sample(p, s.train, items=bool(items)) for p, s in zip(panels, splits, strict=True)]
+    inner = [_sample(p.take(k), s.inner[k]) for p, s, k in zip(panels, splits, some, strict=True)]
+    outer = [_sample(p, s.train) for p, s in zip(panels, splits, strict=True)]
     early, _ = _models((*pool, *ends), inner, spread)
     earlier = [_forecasts(early, s) for s in inner]
     held = [s.held[k] for s, k in zip(splits, some, strict=True)]
     models, seconds = _models((*pool, *ends), outer, spread)
-    stack = _stack(inner, earlier, held)
+    combined = tuple(n for n in (COMBINED if len(panels) == 1 else ACROSS) if n in models)
+    stack = _stack(combined, inner, earlier, held)
     conformal = _conformal(inner, earlier, held)
     shares = _shares(panels, outer)
     low, high = models.pop("low"), models.pop("high")
-    draft = Ensemble(models, (low, high), stack, 0.0, conformal, {}, shares, items, seconds)
+    draft = Ensemble(models, (low, high), combined, stack, 0.0, conformal, {}, shares, items, seconds)
     ensemble = _choose(draft, inner, earlier, held)
     masked = tuple(
         {name: _placed(len(p), k[h], v[h]) for name, v in e.items()}
@@ -233,9 +226,9 @@ def _placed(n: int, rows: Ints, values: Floats) -> Floats:
     return out
 
 
-def _sample(panel: Panel, rows: Mask, *, items: bool) -> Sample:
+def _sample(panel: Panel, rows: Mask) -> Sample:
     prior = prior_of(panel.take(rows))
-    return Sample(panel, history(panel, prior, items=items), prior, rows)
+    return Sample(panel, history(panel, prior), prior, rows)
 
 
 def _models(
@@ -259,16 +252,23 @@ def _forecasts(models: Mapping[str, Model], sample: Sample) -> dict[str, Floats]
     return {name: sample.forecast(model) for name, model in models.items()}
 
 
-def _stack(samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]) -> Stack:
-    """Shared weights over all studies, each in its own unit."""
-    names = [n for n in COMBINED if n in forecasts[0]]
-    y, centre, columns = [], [], []
+def _stack(
+    names: Sequence[str], samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]
+) -> Stack:
+    """Shared weights over all studies, each in its own unit.
+
+    Of several studies each counts the same, and equal weights for more: what was best in one need not be in the next.
+    """
+    away, columns = [], []
+    mean_rows = sum(int(rows.sum()) for rows in held) / len(held)
     for sample, forecast, rows in zip(samples, forecasts, held, strict=True):
-        y.append(sample.panel.y[rows] / sample.unit)
-        centre.append(sample.history.centre[rows] / sample.unit)
-        columns.append(np.column_stack([forecast[n][rows] for n in names]) / sample.unit)
-    ys = np.concatenate(y)
-    return fit_stack(ys, np.concatenate(columns), np.concatenate(centre), 1.0, np.ones(len(ys), dtype=bool))
+        centre = sample.history.centre[rows]
+        weight = np.sqrt(mean_rows / max(int(rows.sum()), 1)) / sample.unit
+        away.append(weight * (sample.panel.y[rows] - centre))
+        columns.append(weight * (np.column_stack([forecast[n][rows] for n in names]) - centre[:, None]))
+    d = np.concatenate(away)
+    nothing, every = np.zeros(len(d)), np.ones(len(d), dtype=bool)
+    return fit_stack(d, np.concatenate(columns), nothing, 1.0, every, EQUAL if len(held) == 1 else EQUAL_ACROSS)
 
 
 def _conformal(samples: Sequence[Sample], forecasts: Sequence[Mapping[str, Floats]], held: Sequence[Mask]) -> Conformal:

@@ -55,6 +55,8 @@ class History:
         Columns `CONTEXT`, shape (n, len(CONTEXT)).
     items
         Last answers of the items, as distances from their means so far, shape (n, k).
+    own
+        The same in standard deviations of the person's item so far, shape (n, k).
     centre
         Mean so far, drawn to the prior by one answer's weight, shape (n,).
     plain
@@ -70,6 +72,7 @@ class History:
     values: Floats
     context: Floats
     items: Floats
+    own: Floats
     centre: Floats
     plain: Floats
     spread: Floats
@@ -78,7 +81,7 @@ class History:
 
     def take(self, rows: Mask | Ints) -> History:
         """Some of the rows."""
-        names = ("values", "context", "items", "centre", "plain", "spread", "seen", "y")
+        names = ("values", "context", "items", "own", "centre", "plain", "spread", "seen", "y")
         return History(**{n: getattr(self, n)[rows] for n in names})
 
 
@@ -110,7 +113,7 @@ def day_share(panel: Panel) -> Floats:
     return np.where(np.isfinite(panel.hour), by_clock, by_number)
 
 
-def history(panel: Panel, prior: Prior, *, items: bool = False) -> History:
+def history(panel: Panel, prior: Prior) -> History:
     """Features of every beep of a panel.
 
     Parameters
@@ -119,9 +122,7 @@ def history(panel: Panel, prior: Prior, *, items: bool = False) -> History:
         Beeps in order; unanswered ones may be among them.
     prior
         What is believed before the first answer.
-    items
-        Whether to make the item columns as well.
     """
     from flows.forecast.walk import Walk  # noqa: PLC0415 - it uses the names above
 
-    return Walk(panel, prior, items=items).run()
+    return Walk(panel, prior).run()

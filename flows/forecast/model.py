@@ -20,7 +20,7 @@ from flows.forecast.split import split
 NAME = "next-beep-forecast"
 """Of the model in the registry."""
 
-FORMAT = 3
+FORMAT = 4
 MIN_ANSWERS = 3
 """Answers before a person's first forecast: the fourth response is the first one forecast."""
 

@@ -14,8 +14,8 @@ BEEPS = 12
 class Walk:
     """State of p people, and the features it gives for the next beep of each."""
 
-    def __init__(self, panel: Panel, prior: Prior, *, items: bool = False) -> None:
-        self.panel, self.prior, self.items = panel, prior, items
+    def __init__(self, panel: Panel, prior: Prior) -> None:
+        self.panel, self.prior = panel, prior
         self.starts = run_starts(panel.code)
         self.size = np.diff(self.starts, append=len(panel))
         people = len(self.starts)
@@ -29,8 +29,8 @@ class Walk:
         self.yesterday = np.full(people, np.nan)
         self.same = np.full((people, BEEPS), np.nan)
         self.missed = np.zeros(people)
-        k = panel.items.shape[1] if items else 0
-        self.item_n, self.item_total = np.zeros((people, k)), np.zeros((people, k))
+        k = panel.items.shape[1]
+        self.item_n, self.item_total, self.item_square = (np.zeros((people, k)) for _ in range(3))
         self.item_last = np.full((people, k), np.nan)
 
     def run(self) -> History:
@@ -40,6 +40,7 @@ class Walk:
             values=np.zeros((n, len(NAMES))),
             context=np.zeros((n, len(CONTEXT))),
             items=np.zeros((n, k)),
+            own=np.zeros((n, k)),
             centre=np.zeros(n),
             plain=np.zeros(n),
             spread=np.zeros(n),
@@ -99,9 +100,17 @@ class Walk:
                 self.moved[who] / np.maximum(n - 1, 1) / out.spread[rows],
             ]
         )
-        if self.items:
-            mean = self.item_total[who] / np.maximum(self.item_n[who], 1)
-            out.items[rows] = np.nan_to_num(self.item_last[who] - mean)
+        if self.item_n.shape[1]:
+            self._look_at_items(who, rows)
+
+    def _look_at_items(self, who: Ints, rows: Ints) -> None:
+        count = np.maximum(self.item_n[who], 1)
+        mean = self.item_total[who] / count
+        away = np.nan_to_num(self.item_last[who] - mean)
+        spread = np.sqrt(np.maximum(self.item_square[who] / count - mean**2, 0))
+        moves = spread > 1e-6 * (np.abs(mean) + 1)  # an item that was always the same says nothing
+        self.out.items[rows] = away
+        self.out.own[rows] = np.where(moves, away / np.where(moves, spread, 1), 0)
 
     def _learn(self, who: Ints, rows: Ints) -> None:
         """Take in the answers of these rows."""
@@ -121,7 +130,7 @@ class Walk:
         self.today[who, 1] += 1
         self.same[who, np.minimum(self.panel.beep[rows] - 1, BEEPS - 1)] = y
         self.day[who], self.beep[who], self.missed[who] = self.panel.day[rows], self.panel.beep[rows], 0
-        if self.items:
+        if self.item_n.shape[1]:
             self._learn_items(who, self.panel.items[rows])
 
     def _learn_items(self, who: Ints, x: Floats) -> None:
@@ -129,4 +138,5 @@ class Walk:
         x = np.nan_to_num(x)
         self.item_n[who] += there
         self.item_total[who] += x
+        self.item_square[who] += x * x
         self.item_last[who] = np.where(there, x, np.nan)

@@ -36,7 +36,7 @@ def result(panel):
 def sample_of(panel):
     parts = split(panel)
     prior = prior_of(panel.take(parts.train))
-    return Sample(panel, history(panel, prior, items=True), prior, parts.train)
+    return Sample(panel, history(panel, prior), prior, parts.train)
 
 
 def test_the_split_is_by_each_persons_own_order(panel):
@@ -66,7 +66,7 @@ def test_shuffling_the_future_changes_nothing(panel, name):
         mixed = rng.permutation(rows)
         y[rows], items[rows] = 8 - panel.y[mixed], 8 - panel.items[mixed]
     other = replace(panel, y=y, items=items)
-    changed = Sample(other, history(other, one.prior, items=True), one.prior, one.fit)
+    changed = Sample(other, history(other, one.prior), one.prior, one.fit)
     np.testing.assert_allclose(model.predict(one)[~later], model.predict(changed)[~later], rtol=0, atol=1e-9)
     after = place >= 57
     if name != "mean":
