@@ -51,8 +51,8 @@ def card(
 def _what(ensemble: Ensemble) -> str:
     return (
         f"Mean: {ensemble.chosen['mean']}, median: {ensemble.chosen['median']}. A combination of "
-        f"{', '.join(sorted(ensemble.models))} with weights that move with the person's own answers; the interval is "
-        f"two quantile forecasts with an online conformal correction. "
+        f"{', '.join(ensemble.combined)} with weights that move with the person's own answers, and a correction by the "
+        f"person's own past and items; the interval is two quantile forecasts with an online conformal correction. "
         f"Items read: {', '.join(ensemble.items) or 'none'}."
     )
 

@@ -19,7 +19,7 @@ from flows.forecast.catalogue import ACROSS, COMBINED, candidates, tails
 from flows.forecast.history import Prior, history, prior_of
 from flows.forecast.intervals import Conformal, fit_conformal
 from flows.forecast.mixed import FittedMixed
-from flows.forecast.own import correction
+from flows.forecast.own import PRIOR, PRIOR_ACROSS, correction
 from flows.forecast.settle import settle
 from flows.forecast.split import Split
 from flows.forecast.stack import EQUAL, EQUAL_ACROSS, Stack, fit_stack
@@ -70,6 +70,8 @@ class Ensemble:
         Fitted candidates by name; lower and upper quantile.
     combined, stack
         What the combination is made of, and its weights.
+    own
+        How far a person's own correction may go (see `flows.forecast.own`).
     blend
         Share of the combination in the median forecast, the rest being `median_boosting`.
     conformal
@@ -88,6 +90,7 @@ class Ensemble:
     tails: tuple[Model, Model]
     combined: tuple[str, ...]
     stack: Stack
+    own: float
     blend: float
     conformal: Conformal
     chosen: Mapping[str, str]
@@ -151,7 +154,7 @@ class Ensemble:
         lo, hi = panel.scale
         columns = np.column_stack([shown(n, methods[n]) for n in self.combined])
         shared = self.stack.predict(panel.code, panel.y, columns, centre, sample.unit, learn)
-        own = correction(sample, shared, learn)
+        own = correction(sample, shared, learn, self.own)
         mean = shared + own
         every = dict(methods) | {"stack": np.clip(mean, lo, hi)}
         trees = shown("median_boosting", methods["median_boosting"]) if "median_boosting" in methods else mean
@@ -201,7 +204,19 @@ def fit(panels: Sequence[Panel], splits: Sequence[Split], spread: Spread = in_tu
     conformal = _conformal(inner, earlier, held)
     shares = _shares(panels, outer)
     low, high = models.pop("low"), models.pop("high")
-    draft = Ensemble(models, (low, high), combined, stack, 0.0, conformal, {}, shares, items, seconds)
+    draft = Ensemble(
+        models,
+        (low, high),
+        combined,
+        stack,
+        PRIOR if len(panels) == 1 else PRIOR_ACROSS,
+        0.0,
+        conformal,
+        {},
+        shares,
+        items,
+        seconds,
+    )
     ensemble = _choose(draft, inner, earlier, held)
     masked = tuple(
         {name: _placed(len(p), k[h], v[h]) for name, v in e.items()}

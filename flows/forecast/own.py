@@ -13,8 +13,9 @@ from flows.analyse.panel import Floats, Mask
 from flows.forecast.candidates import Sample
 from flows.forecast.stack import regress
 
-PRIOR = 0.02
-"""Standard deviation of a weight before the first answer, for columns and errors of size 1."""
+PRIOR, PRIOR_ACROSS = 0.02, 0.03
+"""Standard deviation of a weight before the first answer, for columns and errors of size 1: in the study the shared
+models were fitted to, and in another, of which they know less."""
 
 FAR = 3.0
 """Columns are cut here: what is far out says no more."""
@@ -28,7 +29,7 @@ def columns(sample: Sample, mean: Floats) -> Floats:
     return np.clip(np.hstack(parts), -FAR, FAR)
 
 
-def correction(sample: Sample, mean: Floats, learn: Mask) -> Floats:
+def correction(sample: Sample, mean: Floats, learn: Mask, prior: float) -> Floats:
     """What every person's own past adds to the combination, shape (n,).
 
     Parameters
@@ -37,10 +38,12 @@ def correction(sample: Sample, mean: Floats, learn: Mask) -> Floats:
         Combined forecast of every row, shape (n,).
     learn
         Rows whose answer may move the person's weights for rows after it.
+    prior
+        Standard deviation of a weight before the first answer.
     """
     x = columns(sample, mean)
     spread, known = sample.history.spread, learn & np.isfinite(sample.panel.y)
     error = np.where(known, (sample.panel.y - mean) / spread, 0.0)
-    nothing, narrow = np.zeros(x.shape[1]), PRIOR**2 * np.eye(x.shape[1])
+    nothing, narrow = np.zeros(x.shape[1]), prior**2 * np.eye(x.shape[1])
     added: Floats = spread * regress(sample.panel.code, x, error, known, nothing, narrow)
     return added

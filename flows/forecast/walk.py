@@ -7,6 +7,9 @@ import numpy as np
 from flows.analyse.panel import Floats, Ints, Panel, run_starts
 from flows.forecast.history import CONTEXT, NAMES, PRIOR_MEAN, PRIOR_SD, RATES, History, Prior, day_share
 
+PLENTY = 100
+"""Answers beyond which more of them change nothing."""
+
 BEEPS = 12
 """Beeps of a day whose last value is remembered; later ones share a place."""
 
@@ -95,7 +98,7 @@ class Walk:
                 share**2 - 1 / 12,
                 np.minimum(self.missed[who], 20) / 10,
                 ~same_day,
-                np.log1p(n) / 5,
+                np.log1p(np.minimum(n, PLENTY)) / 5,
                 self.floor[who] / np.maximum(n, 1),
                 self.moved[who] / np.maximum(n - 1, 1) / out.spread[rows],
             ]
