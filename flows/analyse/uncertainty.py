@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from flows.analyse.indices import MIN_PAIRS, inertia
 from flows.analyse.panel import Floats, Ints, Panel, linked, run_starts
@@ -44,7 +44,7 @@ def intervals(part: Panel, items: Floats, table: Mapping[str, object], cut: floa
     for name, statistic, bounds in STATISTICS:
         value = np.asarray(table[name], dtype=float)
         error, days = jackknife(statistic, sums, owner, people)
-        low, high = bounds(value, error * stats.t.ppf(0.975, np.maximum(days - 1, 1)))
+        low, high = bounds(value, error * stdtrit(np.maximum(days - 1, 1), 0.975))
         out[f"{name}_low"], out[f"{name}_high"] = low, high
     sd = np.asarray(table["sd"], dtype=float)
     ratio = np.asarray(table["rel_sd"], dtype=float) / np.where(sd > 0, sd, np.nan)
@@ -65,7 +65,7 @@ def _differentiation(
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(part)))
     sums = item_sums(group, items, part.code, len(starts))
     error, days = jackknife(lambda s: differentiation_of(s)[0], sums, owner, len(value))
-    reach = error * stats.t.ppf(0.975, np.maximum(days - 1, 1))
+    reach = error * stdtrit(np.maximum(days - 1, 1), 0.975)
     return {"differentiation_low": np.maximum(value - reach, 0), "differentiation_high": value + reach}
 
 
@@ -98,7 +98,8 @@ def jackknife(statistic: Statistic, sums: Sums, owner: Ints, people: int) -> tup
     owner
         Person of each day, shape (days,), ascending.
     """
-    totals = {k: _by_person(v, owner, people) for k, v in sums.items()}
+    starts = run_starts(owner)
+    totals = {k: _by_person(v, owner[starts], starts, people) for k, v in sums.items()}
     with np.errstate(divide="ignore", invalid="ignore"):
         left = statistic({k: totals[k][owner] - v for k, v in sums.items()})
         good = np.isfinite(left)
@@ -109,11 +110,10 @@ def jackknife(statistic: Statistic, sums: Sums, owner: Ints, people: int) -> tup
     return np.where(days >= MIN_DAYS, error, np.nan), days
 
 
-def _by_person(values: Floats, owner: Ints, people: int) -> Floats:
+def _by_person(values: Floats, who: Ints, starts: Ints, people: int) -> Floats:
     out = np.zeros((people, *values.shape[1:]))
-    starts = run_starts(owner)
     if len(starts):
-        out[owner[starts]] = np.add.reduceat(values, starts, axis=0)
+        out[who] = np.add.reduceat(values, starts, axis=0)
     return out
 
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from flows.analyse.panel import Floats, Ints, Panel, run_starts
 
+AT_ONCE = 1000
+"""Values of one person up to which all pairs are compared at once."""
+
 MIN_ANSWERS = 40
 """Answers from which a rolling window of half the series means anything."""
 
@@ -77,6 +80,9 @@ def kendall(owner: Ints, values: Floats, people: int) -> Floats:
     good = np.isfinite(values)
     owner, values = owner[good], values[good]
     m = np.bincount(owner, minlength=people)
+    if people == 1 and len(values) <= AT_ONCE:
+        rise = np.sign(values[:, None] - values[None, :])[np.tri(len(values), k=-1, dtype=bool)]
+        return _tau(np.array([rise.sum()]), np.array([(rise == 0).sum()]), m)
     score, tied = np.zeros(people), np.zeros(people)
     for lag in range(1, int(m.max(initial=0))):
         same = owner[lag:] == owner[:-lag]
@@ -84,6 +90,11 @@ def kendall(owner: Ints, values: Floats, people: int) -> Floats:
         who = owner[lag:][same]
         score += np.bincount(who, weights=rise, minlength=people)
         tied += np.bincount(who, weights=rise == 0, minlength=people)
+    return _tau(score, tied, m)
+
+
+def _tau(score: Floats, tied: Floats, m: Ints) -> Floats:
+    """Tau-b from concordant less discordant pairs, tied pairs and values, none of which tie in time."""
     pairs = m * (m - 1) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         tau = score / np.sqrt(pairs * (pairs - tied))

@@ -165,6 +165,11 @@ def test_rolling_windows_equal_other_libraries():
         assert autocorrelation[k] == pytest.approx(c[1] / c[0], rel=1e-9)
     tau = kendall(np.zeros(len(last), dtype=np.int64), variance, 1)[0]
     assert tau == pytest.approx(stats.kendalltau(np.arange(len(last)), variance).statistic, rel=1e-9)
+    rounded = np.round(variance, 1)  # with ties; and beside other people, whose pairs are compared another way
+    both = kendall(np.repeat([0, 1], len(last)), np.concatenate([rounded, variance]), 2)
+    assert both[1] == pytest.approx(tau, rel=1e-12)
+    assert both[0] == pytest.approx(kendall(np.zeros(len(last), dtype=np.int64), rounded, 1)[0], rel=1e-12)
+    assert both[0] == pytest.approx(stats.kendalltau(np.arange(len(last)), rounded).statistic, rel=1e-9)
 
 
 def test_cosinor_equals_least_squares():
