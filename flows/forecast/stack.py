@@ -92,7 +92,7 @@ def regress(code: Ints, x: Floats, d: Floats, learn: Mask, weights: Floats, cove
     """
     starts = run_starts(code)
     ends = np.append(starts[1:], len(code))
-    out = np.empty(len(d))
+    out = np.full(len(d), np.nan)  # what no block would reach could not pass for a forecast
     for at in range(0, len(starts), AT_ONCE):
         first, last = starts[at], ends[min(at + AT_ONCE, len(starts)) - 1]
         rows = slice(int(first), int(last))

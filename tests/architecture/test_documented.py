@@ -14,7 +14,7 @@ MAKE = {
     "test": "-m pytest", "check": "-m mypy", "lint": "-m ruff check .", "report": "-m flows report", "report CHECK=1": "-m flows report --check",
     "screenshots": "-m flows screenshots", "screenshots WEBAPP=DIR": '-m flows screenshots --webapp "DIR"',
     "audit": "-m tests.audit", "bench-server": "-m tests.benchmarks.server", "bench-operate": "-m tests.benchmarks.operate",
-    "bench": "-m tests.benchmarks.viewer", "campaign": "MOODFLOW_CAMPAIGN=full .venv/bin/python -m pytest -m campaign",
+    "campaign": "MOODFLOW_CAMPAIGN=full .venv/bin/python -m pytest -m campaign",
 }  # fmt: skip
 
 
