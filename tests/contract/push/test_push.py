@@ -22,7 +22,7 @@ from clearml_utils.push_content import EVENT_TYPES, Digest, swap_ids
 from tests.services import running
 
 FULL = os.environ.get("MOODFLOW_CAMPAIGN") == "full"
-STEPS, KILLS = (20, 10) if FULL else (5, 3)
+STEPS, KILLS = 20 if FULL else 5, 10
 PORTS = ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.xdist_group("push")

@@ -28,8 +28,7 @@ from tests.integration.operations.place import BIN, ROOT, Place, Postgres, free_
 from tests.integration.operations.receiver import Receiver, receiving
 from tests.services import running
 
-ASKED = os.environ.get("MOODFLOW_CAMPAIGN")
-FULL = ASKED == "full"
+FULL = os.environ.get("MOODFLOW_CAMPAIGN") == "full"
 SLOTS, EVERY, KILLS = (60, 12, 6) if FULL else (4, 15, 1)
 PATIENCE = 600
 PORTS = ["--api-port", "0", "--files-port", "0", "--web-port", "0"]
@@ -39,7 +38,6 @@ pytestmark = [
     pytest.mark.campaign,
     pytest.mark.xdist_group("operations"),
     pytest.mark.timeout(7200 if FULL else 1800),
-    pytest.mark.skipif(ASKED is None, reason="ten minutes of kills and restarts: MOODFLOW_CAMPAIGN=short, or full"),
 ]
 
 
