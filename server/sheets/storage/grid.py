@@ -95,7 +95,8 @@ class Grid:
 
     def insert_rows(self, start: int, count: int) -> None:
         """Make room; rows from `start` on move down."""
-        self._shift(start, count)
+        if start < self.last_row():  # or else nothing moves: appending stays as quick as the sheet grows
+            self._shift(start, count)
 
     def _shift(self, start: int, by: int) -> None:
         # through negative numbers: SQLite checks the key row by row

@@ -27,7 +27,7 @@ STEP = st.one_of(
     st.tuples(st.just("insert"), PLACE, st.integers(1, 2), DIMENSION),
     st.tuples(st.just("delete"), PLACE, st.integers(1, 2), DIMENSION),
     st.tuples(st.just("move"), PLACE, st.integers(0, 9), DIMENSION),
-    st.tuples(st.just("append"), st.just(0), st.just(0), BLOCK),
+    st.tuples(st.just("append"), st.just(0), st.integers(0, 1), BLOCK),  # 1: rows are pushed in
     st.tuples(st.just("fail"), PLACE, PLACE, BLOCK),
 )
 
@@ -76,7 +76,7 @@ def apply_to_sheet(library, book, step):
     elif kind == "clear":
         values.clear(sheet, a1.Area(a, b, a + what[0], b + what[1]))
     elif kind == "append":
-        return values.append(book, sheet, a1.Box(), what, "RAW", insert=False)
+        return values.append(book, sheet, a1.Box(), what, "RAW", insert=bool(b))
     else:
         span = {"sheetId": 0, "dimension": what, "startIndex": a, "endIndex": a + (b if kind != "move" else 1)}
         request = {
@@ -124,6 +124,8 @@ def test_any_sequence_of_changes_leaves_what_a_plain_model_says(steps):
                 if step[0] == "append":
                     table, area = result
                     assert table is None or area.top == table.bottom
+                    if step[2]:
+                        model = apply_to_model(model, ("insert", area.top, len(step[3]), "ROWS"))
                     assert not any(area.top <= r < area.bottom and area.left <= c < area.right for r, c in model)
                     step = ("write", area.top, area.left, step[3])  # noqa: PLW2901 - where it was put
                 model = {k: v for k, v in (apply_to_model(model, step) or {}).items() if v != ""}
@@ -133,3 +135,20 @@ def test_any_sequence_of_changes_leaves_what_a_plain_model_says(steps):
             assert grid.occupancy.masks == {r: mask_of(cells) for r, cells in grid.rows()}
         with closing(database.connect(Path(folder) / "s.sqlite")) as again:
             assert shown(Library(again).book(file_id)) == model
+
+
+def test_rows_pushed_in_at_the_end_leave_what_is_known_of_those_above():
+    """Or else every append would read the whole sheet again, and a long study's last answers cost most."""
+    with tempfile.TemporaryDirectory() as folder, closing(database.connect(Path(folder) / "s.sqlite")) as db:
+        library = Library(db)
+        with library.transaction():
+            book = spreadsheets.create(library, "me", "x", parents=[])
+            sheet = book.sheets[0]
+            values.append(book, sheet, a1.Box(), [["a"], ["b"]], "RAW", insert=True)
+            known = sheet.grid.occupancy
+            for _ in range(3):
+                values.append(book, sheet, a1.Box(), [["c"], ["d"]], "RAW", insert=True)
+            assert sheet.grid.occupancy is known
+            assert known.masks == dict.fromkeys(range(8), 1)
+            sheet.grid.insert_rows(7, 1)  # one row stands below
+            assert sheet.grid.occupancy.masks == dict.fromkeys([*range(7), 8], 1)
