@@ -356,6 +356,9 @@ def test_workers_and_queues_pages(browser: Browser) -> None:
         "queues"
     ]
     assert queue["entries"][0]["task"]["name"] == "waits"
+    named = {"id": browser.ids["queue"], "name": "default"}
+    assert browser.ask("queues.get_by_task_id", task=queue["entries"][0]["task"]["id"]) == named
+    assert browser.ask("queues.get_by_task_id", task=browser.ids["tasks"][0]) == {}
     lengths = browser.ask("queues.get_queue_metrics", **window, queue_ids=[browser.ids["queue"]])["queues"][0]
     assert max(lengths["queue_lengths"]) == 1
     assert browser.ask("serving.get_endpoints") == {"endpoints": []}

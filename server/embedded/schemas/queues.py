@@ -4,6 +4,7 @@ from __future__ import annotations
 
 REQUESTS: dict[str, str] = {
     "get_by_id": "queue!:str max_task_entries:int",
+    "get_by_task_id": "task!:str",
     "get_all_ex": (
         "name:str id:strs tags:strs system_tags:strs page:page page_size:page order_by:strs search_text:str "
         "only_fields:strs scroll_id:str refresh_scroll:bool size:int max_task_entries:int search_hidden:bool "

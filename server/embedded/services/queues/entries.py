@@ -53,6 +53,15 @@ def peek_task(call: Call) -> dict[str, Any]:
     return {"task": None if row is None else row[0]}
 
 
+@endpoint("queues.get_by_task_id", version="2.34")
+def get_by_task_id(call: Call) -> dict[str, Any]:
+    """Name the queue a task waits in; nothing where it waits in none."""
+    task = tasks.find(call.db, call.body["task"], call.company, ["id"])
+    queue = store.waiting_in(call.db, task["id"])
+    found = store.require(call, queue) if queue else {}
+    return {name: found[name] for name in ("id", "name", "display_name") if found.get(name)}
+
+
 @endpoint("queues.remove_task", version="2.4", write=True)
 def remove_task(call: Call) -> dict[str, Any]:
     """Take a task out of a queue."""
