@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -72,6 +73,9 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
         "Hydra configuration": {"configuration": ["OmegaConf"], "sections": ["Args", "Hydra"]}
     },
 }  # fmt: skip
+HANGS = {"subprocess_example.py"}
+"""With the SDK's hooks a worker of Python's pool now and then outlives the SIGTERM of its parent, which waits for it for good:
+without any server too (`CLEARML_OFFLINE_MODE=1`), on a busy machine mostly; no process of it waits for a server then."""
 NEEDS = {"frameworks/fire/fire_class_cmd.py": "fire", "frameworks/hydra/hydra_example.py": "hydra"}
 
 
@@ -144,9 +148,19 @@ def test_an_example_logs_what_is_read_back(
 
 
 def run(path: Path, environment: dict[str, str]) -> None:
-    """Run a script where it lies; what it prints is shown when it fails."""
-    done = subprocess.run(
-        [sys.executable, path.name], cwd=path.parent, env=environment | {"MPLBACKEND": "Agg"}, capture_output=True,
-        text=True, timeout=300, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    """Run a script where it lies, again if it is one that may hang; what it prints is shown when it fails."""
+    patience, tries = (60, 8) if path.name in HANGS else (300, 1)
+    for left in reversed(range(tries)):
+        process = subprocess.Popen(
+            [sys.executable, path.name], cwd=path.parent, env=environment | {"MPLBACKEND": "Agg"}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            said, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes it started
+            process.communicate()
+            assert left, f"{path.name} did not end within {patience} s, {tries} times"
+            continue
+        assert process.returncode == 0, said[-6000:]
+        return
