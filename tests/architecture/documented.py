@@ -68,7 +68,7 @@ EXECUTED = {
     "python -m deployments.training_schedule time --task ID --queue training --at 03:00": TRAINED + "is_enqueued_by_clearml_itself",
     "python -m deployments.training_schedule trigger --task ID --queue training": TRAINED + "is_enqueued_by_clearml_itself",
     "make audit": "tests/architecture/test_audit.py",  # against an advisory service of the test's own
-    "make campaign": DRY,  # its tests run short in `make test`, but for the operations campaign, which says why
+    "make campaign": DRY,  # its tests run short in `make test`
     "make bench-operate": SHORT, "make bench-server": SHORT,
     "pip install prefect clearml": RUNS + "test_what_the_bridge_needs_is_installed_by_pip",
     "python -m flows.analyse.calibration": RUNS + "test_the_thresholds_are_made_by_the_command_named_beside_them",

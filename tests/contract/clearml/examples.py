@@ -1,7 +1,12 @@
 """The SDK's public example scripts, unmodified, and what they logged read back.
 
-They are not part of this project: `MOODFLOW_CLEARML_EXAMPLES` names the `examples` folder of a checkout of the SDK's
-repository. Listed are those that need neither the internet nor a package that is not installed here.
+They are not part of this project, so this is no part of `make test` either, but run by name, with the `examples` folder of a
+checkout of the SDK's repository and `fire` and `hydra-core` installed:
+
+    MOODFLOW_CLEARML_EXAMPLES=DIR python -m pytest tests/contract/clearml/examples.py
+
+Listed are those that need neither the internet nor other packages. `test_tracking.py` holds the server to the same
+features, with scripts of our own, in every check.
 """
 
 from __future__ import annotations
@@ -19,11 +24,8 @@ from typing import Any
 import pytest
 import requests
 
-EXAMPLES = os.environ.get("MOODFLOW_CLEARML_EXAMPLES", "")
-pytestmark = [
-    pytest.mark.xdist_group("clearml-examples"),
-    pytest.mark.skipif(not EXAMPLES, reason="MOODFLOW_CLEARML_EXAMPLES does not name the examples of a checkout"),
-]
+EXAMPLES = os.environ["MOODFLOW_CLEARML_EXAMPLES"]
+pytestmark = pytest.mark.xdist_group("clearml-examples")
 COUNTED = ("plots", "images", "log", "models")
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
     "reporting/3d_plots_reporting.py": {"3D plot reporting": {"plots": 2, "log": 1}},
@@ -76,7 +78,6 @@ EXPECTED: dict[str, dict[str, dict[str, Any]]] = {
 HANGS = {"subprocess_example.py"}
 """With the SDK's hooks a worker of Python's pool now and then outlives the SIGTERM of its parent, which waits for it for good:
 without any server too (`CLEARML_OFFLINE_MODE=1`), on a busy machine mostly; no process of it waits for a server then."""
-NEEDS = {"frameworks/fire/fire_class_cmd.py": "fire", "frameworks/hydra/hydra_example.py": "hydra"}
 
 
 @dataclass
@@ -134,8 +135,6 @@ def test_an_example_logs_what_is_read_back(
     script: str, environment: dict[str, str], reader: Reader, tmp_path: Path
 ) -> None:
     """The script runs as it is published, and its tasks have the series, plots, files and parameters it reports."""
-    if script in NEEDS:
-        pytest.importorskip(NEEDS[script])
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     if script == "automation/programmatic_orchestration.py":  # it clones what the other left
         run(tmp_path / "examples" / "automation/toy_base_task.py", environment)
