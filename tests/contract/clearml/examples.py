@@ -5,8 +5,8 @@ checkout of the SDK's repository and `fire` and `hydra-core` installed:
 
     MOODFLOW_CLEARML_EXAMPLES=DIR python -m pytest tests/contract/clearml/examples.py
 
-Listed are those that need neither the internet nor other packages. `test_tracking.py` holds the server to the same
-features, with scripts of our own, in every check.
+Listed are those that need neither the internet nor other packages. Scripts of our own, beside this one and in
+`tests/contract/bridge`, hold the server to most of what they do in every check.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.contract.clearml.conftest import Scenario
@@ -147,3 +149,33 @@ def test_continuing_a_task_appends(scenario: Scenario) -> None:
         answer(same=old.id == task.id, x=back.get_reported_scalars()["m"]["v"]["x"], status=back.get_status())
     """)
     assert found == {"same": True, "x": [0, 1, 2, 3, 4, 5, 6, 7], "status": "completed"}
+
+
+def test_every_kind_of_plot_is_read_back(scenario: Scenario) -> None:
+    """Each of the logger's plots, a table and a sound arrive under their titles, with their values."""
+    found = scenario("""
+        import io
+        import numpy, pandas
+        import plotly.graph_objects as draw
+        from clearml import Task
+        task = Task.init("contract/tracking", "plots", output_uri=True)
+        log = task.get_logger()
+        square = numpy.arange(4).reshape(2, 2)
+        log.report_vector("vector", "v", [1, 2, 3], iteration=0)
+        log.report_scatter2d("scatter", "s", [[0, 1], [1, 3]], iteration=0, mode="markers")
+        log.report_scatter3d("scatter 3d", "s", [[0, 1, 2], [1, 3, 5]], iteration=0)
+        log.report_confusion_matrix("confusion", "c", square, iteration=0, xlabels=["a", "b"], ylabels=["a", "b"])
+        log.report_surface("surface", "s", square, iteration=0)
+        log.report_table("table", "t", iteration=0, table_plot=pandas.DataFrame({"seen": [7]}))
+        log.report_plotly("drawn", "d", draw.Figure(draw.Scatter(x=[1, 2], y=[5, 8])), iteration=0)
+        log.report_media("sound", "m", stream=io.BytesIO(b"RIFF"), file_extension="wav", iteration=0)
+        task.close()
+        plots = {plot["metric"]: plot["plot_str"] for plot in Task.get_task(task.id).get_reported_plots()}
+        samples = call("events", "debug_images", metrics=[{"task": task.id}], iters=1)["data"]["metrics"]
+        answer(plots=plots, samples=[event["metric"] for one in samples for event in one["iterations"][0]["events"]])
+    """)
+    plots = found["plots"]
+    assert sorted(plots) == ["confusion", "drawn", "scatter", "scatter 3d", "surface", "table", "vector"]
+    assert "7" in plots["table"]
+    assert json.loads(plots["drawn"])["data"][0]["y"] == [5, 8]
+    assert found["samples"] == ["sound"]
